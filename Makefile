@@ -1,0 +1,50 @@
+# Everything a developer types. `make demo` and `make test` need nothing but Python 3.11, make and git.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+# Linux users who want no CUDA build of torch name PyTorch's CPU index here.
+TORCH_INDEX ?=
+
+.PHONY: demo test check fmt docs bench clean
+
+demo: $(VENV)/.installed-all
+	$(BIN)/bench run --profile rpi4
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fmt: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-test
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/bench -p benchmark --benchmark-only
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+$(VENV)/.venv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bench needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.torch: $(VENV)/.venv
+	$(if $(TORCH_INDEX),$(BIN)/pip install 'torch>=2.13,<2.14' --index-url $(TORCH_INDEX),)
+	touch $@
+
+$(VENV)/.installed-all: pyproject.toml $(VENV)/.torch
+	$(BIN)/pip install --quiet -e '.[all]'
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml $(VENV)/.torch
+	$(BIN)/pip install --quiet -e '.[all,test]'
+	touch $@ $(VENV)/.installed-all

@@ -1,0 +1,111 @@
+"""bench: which optimisation, in which runtime, for this device, at what cost, and how far can that be trusted.
+
+The public API: everything a plugin may import and everything a script needs. Names are loaded when first used, so
+that importing `harness` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.contributions import (
+        AVAILABLE,
+        Availability,
+        Backend,
+        BuildContext,
+        Converter,
+        GraphReader,
+        Implementation,
+        Meter,
+        ModelSource,
+        NoOptions,
+        Rejection,
+        ReportFormat,
+        Session,
+        SessionOptions,
+        Simulation,
+        Technique,
+    )
+    from harness.errors import ArtifactError, HarnessError, UnsupportedError
+    from harness.estimate.interval import Estimate, Interval
+    from harness.graph import Operator, OpGraph, Tensor
+    from harness.hookspecs import hookimpl
+    from harness.model import Data, Model, ModelInfo, Split, TensorSpec
+
+API_VERSION = 1
+"""A plugin may state `HARNESS_API = 1`; the host refuses it with advice when the numbers differ."""
+
+_HOME = {
+    "AVAILABLE": "contributions",
+    "Availability": "contributions",
+    "Backend": "contributions",
+    "BuildContext": "contributions",
+    "Converter": "contributions",
+    "GraphReader": "contributions",
+    "Implementation": "contributions",
+    "Meter": "contributions",
+    "ModelSource": "contributions",
+    "NoOptions": "contributions",
+    "Rejection": "contributions",
+    "ReportFormat": "contributions",
+    "Session": "contributions",
+    "SessionOptions": "contributions",
+    "Simulation": "contributions",
+    "Technique": "contributions",
+    "ArtifactError": "errors",
+    "HarnessError": "errors",
+    "UnsupportedError": "errors",
+    "Estimate": "estimate.interval",
+    "Interval": "estimate.interval",
+    "OpGraph": "graph",
+    "Operator": "graph",
+    "Tensor": "graph",
+    "hookimpl": "hookspecs",
+    "Data": "model",
+    "Model": "model",
+    "ModelInfo": "model",
+    "Split": "model",
+    "TensorSpec": "model",
+}
+
+__all__ = [
+    "API_VERSION",
+    "AVAILABLE",
+    "ArtifactError",
+    "Availability",
+    "Backend",
+    "BuildContext",
+    "Converter",
+    "Data",
+    "Estimate",
+    "GraphReader",
+    "HarnessError",
+    "Implementation",
+    "Interval",
+    "Meter",
+    "Model",
+    "ModelInfo",
+    "ModelSource",
+    "NoOptions",
+    "OpGraph",
+    "Operator",
+    "Rejection",
+    "ReportFormat",
+    "Session",
+    "SessionOptions",
+    "Simulation",
+    "Split",
+    "Technique",
+    "Tensor",
+    "TensorSpec",
+    "UnsupportedError",
+    "hookimpl",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"harness.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'harness' has no attribute {name!r}")

@@ -1,0 +1,24 @@
+"""`bench doctor`."""
+
+from __future__ import annotations
+
+import click
+
+from harness.cli.listing import print_json, print_table
+from harness.cli.options import json_option
+
+
+@click.command()
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, *, as_json: bool) -> None:
+    """Say what is missing here, how to get it, and what of this machine disturbs a measurement."""
+    from harness.diagnosis import diagnose
+
+    findings = diagnose()
+    if as_json:
+        print_json([{"what": f.what, "state": f.state, "advice": f.advice} for f in findings])
+    else:
+        print_table([{"what": f.what, "state": f.state, "advice": f.advice} for f in findings])
+    if any(f.state == "broken" for f in findings):
+        ctx.exit(1)

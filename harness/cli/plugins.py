@@ -1,0 +1,101 @@
+"""`bench plugins`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.listing import print_json, print_table
+from harness.cli.options import block_option, json_option, plugin_option
+
+if TYPE_CHECKING:
+    from harness.host import Host, Plugin
+
+
+@click.command()
+@click.option("--verbose", "-v", is_flag=True, help="Versions, import times, and tracebacks of broken plugins.")
+@json_option
+@plugin_option
+@block_option
+def plugins(*, verbose: bool, as_json: bool, sources: tuple[str, ...], block: tuple[str, ...]) -> None:
+    """Show each plugin: ready, unavailable, blocked or broken, and why."""
+    from harness.host import load_host
+
+    host = load_host(sources=sources, block=block)
+    rows = [_row(host, plugin) for plugin in host.plugins]
+    clashes = _clashes(host)
+    if as_json:
+        print_json({"plugins": rows, "clashes": clashes})
+        return
+    columns = ("plugin", "status", "distribution", *(("import_ms",) if verbose else ()), "contributes", "problem")
+    shown = [{c: "\n".join(r[c]) if isinstance(r[c], list) else r[c] for c in columns} for r in rows]
+    if not any(r["problem"] for r in rows):
+        shown = [{k: v for k, v in row.items() if k != "problem"} for row in shown]
+    for row in shown:
+        if "contributes" in row and "problem" in row:
+            row["contributes"] = _wrapped(str(row["contributes"]))
+    print_table(shown)
+    for kind, name, providers in clashes:
+        click.echo(f"\nThe {kind} {name!r} is provided by {' and '.join(providers)}: asking for it fails; block one.")
+    if verbose:
+        for failure in host.failures:
+            click.echo(f"\n{failure.plugin}, {failure.stage}:\n{failure.trace}", err=True)
+
+
+def _row(host: Host, plugin: Plugin) -> dict[str, Any]:
+    contributions = list(_contributions(host, plugin.name))
+    problems = [f"{f.stage}: {f.error}" for f in host.failures_of(plugin.name)]
+    status, missing = _status(host, plugin)
+    return {
+        "plugin": plugin.name,
+        "status": status,
+        "distribution": f"{plugin.distribution} {plugin.version}".strip(),
+        "import_ms": round(plugin.import_ms, 1),
+        "contributes": contributions,
+        "problem": problems + missing,
+    }
+
+
+def _contributions(host: Host, plugin: str) -> list[str]:
+    registries = (
+        ("model source", host.models),
+        ("technique", host.techniques),
+        ("implementation", host.implementations),
+        ("converter", host.converters),
+        ("graph reader", host.graph_readers),
+        ("backend", host.backends),
+        ("meter", host.meters),
+        ("report format", host.report_formats),
+    )
+    found = []
+    for noun, items in registries:
+        names = [r.name for r in items if r.plugin == plugin]
+        if names:
+            found.append(f"{noun}: {', '.join(names)}")
+    return found
+
+
+def _status(host: Host, plugin: Plugin) -> tuple[str, list[str]]:
+    if plugin.status != "ready":
+        return plugin.status, []
+    usable = [*host.backends, *host.models, *host.implementations, *host.converters, *host.meters]
+    missing = []
+    for item in usable:
+        if item.plugin != plugin.name:
+            continue
+        availability = item.contribution.available()
+        if not availability.ok:
+            missing.append(f"{availability.reason}; install it with: {availability.install}")
+    return ("unavailable", sorted(set(missing))) if missing else ("ready", [])
+
+
+def _clashes(host: Host) -> list[tuple[str, str, tuple[str, ...]]]:
+    registries = (host.models, host.techniques, host.graph_readers, host.backends, host.meters, host.report_formats)
+    return [(r.noun, name, providers) for r in registries for name, providers in r.clashes().items()]
+
+
+def _wrapped(text: str, width: int = 44) -> str:
+    import textwrap
+
+    return "\n".join(part for line in text.splitlines() for part in textwrap.wrap(line, width) or [""])

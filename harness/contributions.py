@@ -1,0 +1,279 @@
+"""What a plugin contributes: one small frozen dataclass per hook.
+
+A contribution is a name, a few facts, and plain callables. The callables may import heavy frameworks; the module
+that builds the contribution must not, so that `bench --help` and `bench plugins` stay light.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from harness.estimate.interval import Interval
+    from harness.graph import OpGraph
+    from harness.model import Array, Data, Model, ModelInfo, TensorSpec
+    from harness.report.document import Report
+
+NAME = re.compile(r"[a-z][a-z0-9-]*\Z")
+
+LIVE = "module"
+"""The one format that is a live object, and so exists inside one build process only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoOptions:
+    """Options of a contribution that has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Availability:
+    """Whether a contribution can work here; `reason` and `install` say why not and what brings it."""
+
+    ok: bool
+    reason: str = ""
+    install: str = ""
+
+
+AVAILABLE = Availability(ok=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildContext:
+    """What the host gives to a technique or converter.
+
+    Attributes:
+        workdir: An empty folder; the only place where a plugin may write.
+        seed: Seeds every source of randomness.
+        threads: How many CPU threads to use.
+        data: The task's data, or None.
+        example: One array per model input, batch 1.
+        inputs: Specs of the model's inputs.
+        outputs: Names of the model's outputs.
+        note: Adds a line to the lineage of the variant (a fallback, a layer left in float, an accuracy).
+        cost: Estimated cost of a graph on the profile that the run optimises for, or None.
+    """
+
+    workdir: Path
+    seed: int
+    threads: int
+    data: Data | None
+    example: tuple[Array, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[str, ...]
+    note: Callable[[str], None]
+    cost: Callable[[OpGraph], float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """Lists and loads models.
+
+    Attributes:
+        claims: Whether a reference such as `zoo:har-watch` or `net.onnx` is this source's; cheap, never raises.
+        format: Format of the loaded payload: `module` or a file format.
+        list_models: Lines for `bench models`; cheap.
+        load: `(ref, cache folder, seed) -> Model`; heavy, runs in a build process.
+        identity: Content identity of a reference without loading it, or None when only loading tells.
+        default: References that a run without `--model` takes.
+        requires: Distributions whose versions take part in cache keys.
+    """
+
+    name: str
+    summary: str
+    claims: Callable[[str], bool]
+    format: str
+    list_models: Callable[[], Iterable[ModelInfo]]
+    load: Callable[[str, Path, int], Model]
+    identity: Callable[[str], str | None]
+    available: Callable[[], Availability] = lambda: AVAILABLE
+    default: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Technique:
+    """One optimisation; a name has one owner, implementations may come from anybody.
+
+    Attributes:
+        options: A frozen dataclass with a default for every field; its docstring and fields are the help.
+        stage: `module` techniques change a live module, `artifact` techniques turn a file into a file.
+        needs: Splits of the data it cannot do without: a subset of train, calibration, labels.
+        source: Paper or documentation of the method.
+        default: Options text of the recipe that a run without `--recipe` takes, or None to leave it out.
+    """
+
+    name: str
+    summary: str
+    stage: Literal["module", "artifact"]
+    options: type = NoOptions
+    needs: frozenset[str] = frozenset()
+    source: str = ""
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Implementation:
+    """How one technique is done on one format.
+
+    Attributes:
+        apply: `(module or Path, options, context) -> module or Path`; the input is left untouched.
+        produces: Format of the result, the same as `format` unless said.
+        unsupported: Option names that this implementation refuses when they differ from their default.
+        requires: Distributions whose versions take part in cache keys.
+    """
+
+    technique: str
+    format: str
+    apply: Callable[[Any, Any, BuildContext], Any]
+    produces: str = ""
+    unsupported: frozenset[str] = frozenset()
+    available: Callable[[], Availability] = lambda: AVAILABLE
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converter:
+    """Turns one format into another.
+
+    Attributes:
+        convert: `(module or Path, context) -> Path`.
+        cost: Relative cost; the host takes the cheapest faithful chain.
+        lossless: Whether the numbers stay the same up to rounding.
+    """
+
+    source: str
+    target: str
+    convert: Callable[[Any, BuildContext], Path]
+    cost: int = 1
+    lossless: bool = True
+    available: Callable[[], Availability] = lambda: AVAILABLE
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """How to open a variant: the thread budget, and the backend's own options dataclass."""
+
+    threads: int
+    options: Any
+    inputs: tuple[TensorSpec, ...]
+
+
+class Session(Protocol):
+    """A variant opened by a backend, in a child process. The host times it; the session never does."""
+
+    def bind(self, inputs: tuple[Array, ...]) -> Callable[[], object]:
+        """Bind inputs (batch 1, in the model's order) and return the call that runs one inference, nothing else."""
+
+    def outputs(self) -> tuple[Array, ...]:
+        """Outputs of the last call, as float32 where the model's output is a float."""
+
+    def threads(self) -> int | None:
+        """Threads that the runtime says it uses, or None when it cannot be read back."""
+
+    def close(self) -> None:
+        """Release everything; closing twice is fine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why an accelerator's compiler does not take an operator: a code of the plugin's closed list."""
+
+    code: str
+    operator: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """What a backend for an accelerator that is not here says of a graph.
+
+    Attributes:
+        latency_ms: Interval of the simulated latency, or None when the graph was rejected.
+        energy_mj: Interval of the simulated energy of the accelerator, or None when no power is known.
+        basis: Method and source in a line.
+        rejections: Why the graph does not map; empty when it does.
+        table: Compiler-like rows `(operator kind, count, status)`.
+    """
+
+    latency_ms: Interval | None
+    energy_mj: Interval | None
+    basis: str
+    rejections: tuple[Rejection, ...] = ()
+    table: tuple[tuple[str, int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """A runtime that opens variants.
+
+    Attributes:
+        reads: Formats in order of preference.
+        prepare: Imports the runtime; what the process holds afterwards is the memory baseline.
+        open: `(variant file, SessionOptions) -> Session`; raises ArtifactError or UnsupportedError.
+        kernel_family: Instruction set (`aarch64`, `x86_64`, …) to the kernel library that does the work there.
+        options: A frozen dataclass with a default for every field.
+        accelerator: Kind of accelerator that a profile must have; such a backend is never timed on the host.
+        simulate: `(OpGraph, the accelerator's facts) -> Simulation`; for backends with an accelerator.
+        environment: Environment variables for the child, by thread count.
+        requires: Distributions whose versions take part in cache keys and stand in the record.
+    """
+
+    name: str
+    summary: str
+    reads: tuple[str, ...]
+    prepare: Callable[[], None]
+    open: Callable[[Path, SessionOptions], Session]
+    kernel_family: Mapping[str, str] = field(default_factory=dict)
+    options: type = NoOptions
+    available: Callable[[], Availability] = lambda: AVAILABLE
+    accelerator: str = ""
+    simulate: Callable[[OpGraph, Mapping[str, Any]], Simulation] | None = None
+    environment: Callable[[int], Mapping[str, str]] = lambda _threads: {}
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphReader:
+    """Reads a file of one format.
+
+    Attributes:
+        read: Path to `OpGraph`; raises ArtifactError.
+        content_sha256: Hash of canonical content (graph and tensors), not of container bytes.
+    """
+
+    format: str
+    read: Callable[[Path], OpGraph]
+    content_sha256: Callable[[Path], str]
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """A real energy source on this machine: a cumulative counter in microjoules.
+
+    Attributes:
+        read_uj: Current value of the counter.
+        wraps_at_uj: Where the counter starts again, or 0.
+        scope: What the counter covers, such as `CPU package`.
+    """
+
+    name: str
+    summary: str
+    available: Callable[[], Availability]
+    read_uj: Callable[[], int]
+    wraps_at_uj: int
+    scope: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFormat:
+    """Writes a report: `render(Report) -> text`, saved as `report<suffix>`."""
+
+    name: str
+    suffix: str
+    render: Callable[[Report], str]

@@ -1,0 +1,1 @@
+"""Estimates of latency, memory and energy on devices that are not here."""

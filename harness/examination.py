@@ -1,0 +1,199 @@
+"""Examination: one model's variants predicted, scored and measured, and the rows that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.build.model_folder import ModelFolder, read_model_folder
+from harness.digest import installed_version
+from harness.environment import cpu_name
+from harness.estimate.interval import Estimate
+from harness.graph_json import read_graph
+from harness.measure.group import measure
+from harness.measure.score import score_all
+from harness.measure.subject import MeasureSettings, Subject
+from harness.prediction import Device, predict
+from harness.quality import Reference, judge
+from harness.record import Failure, Measurement, Outcome, Quality, Record, Variant
+from harness.rows import Rows, describe_variant
+
+if TYPE_CHECKING:
+    from harness.build.cache import Cache
+    from harness.build.variants import BuiltVariant
+    from harness.plan import Cell
+    from harness.profile import DeviceProfile
+    from harness.progress import Progress
+
+Prediction = Estimate | Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A cell that is ready to be run.
+
+    Attributes:
+        predictions: By profile name, for the profiles whose rows are still open.
+    """
+
+    cell: Cell
+    variant: Variant
+    folder: ModelFolder
+    subject: Subject
+    profiles: tuple[DeviceProfile, ...]
+    predictions: Mapping[str, Prediction]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examiner:
+    """What examining a model needs of the run."""
+
+    rows: Rows
+    profiles: tuple[DeviceProfile, ...]
+    cache: Cache
+    sources: tuple[str, ...]
+    settings: MeasureSettings
+    progress: Progress
+
+    def examine(self, cells: Sequence[Cell], built: Mapping[str, BuiltVariant | Failure]) -> None:
+        """Take one model's cells from variant to record."""
+        ready: dict[str, Examined] = {}
+        for cell in cells:
+            result = built[cell.name]
+            if isinstance(result, Failure):
+                self.rows.missing(cell, result, self.profiles)
+                continue
+            item = self._look(cell, result)
+            if item.profiles:
+                ready[cell.name] = item
+        if not ready:
+            return
+        qualities = self._score(ready)
+        measured = self._measure(ready)
+        for name, item in ready.items():
+            for profile in item.profiles:
+                self.rows.write(self._record(item, profile, qualities[name], measured.get(name)))
+
+    def _look(self, cell: Cell, result: BuiltVariant) -> Examined:
+        """Look at a variant through every profile; rows that a profile rules out are written at once."""
+        built = result.built
+        graph = read_graph(built.graph) if built.graph else None
+        variant = describe_variant(built, graph)
+        predictions: dict[str, Prediction] = {}
+        open_profiles = []
+        for profile in self.profiles:
+            if self.rows.has(cell, profile):
+                continue
+            device = Device(profile=profile, threads=None)
+            prediction = predict(graph, cell.backend, device) if graph else _no_graph(cell, built.format)
+            if isinstance(prediction, Failure) and (prediction.reason or cell.backend.contribution.accelerator):
+                self.rows.missing(cell, prediction, [profile], variant)
+                continue
+            predictions[profile.name] = prediction
+            open_profiles.append(profile)
+        folder = self.cache.entry("models", result.model.key)
+        return Examined(
+            cell=cell,
+            variant=variant,
+            folder=read_model_folder(folder),
+            subject=self._subject(cell, result, folder),
+            profiles=tuple(open_profiles),
+            predictions=predictions,
+        )
+
+    def _subject(self, cell: Cell, result: BuiltVariant, folder: Path) -> Subject:
+        backend = cell.backend.contribution
+        return Subject(
+            name=cell.name,
+            label=f"{cell.model} {cell.recipe} in {cell.backend_text}",
+            backend=backend.name,
+            options=cell.options,
+            path=result.built.path,
+            variant_sha256=result.built.sha256 or result.built.key,
+            model_folder=folder,
+            plugins=(cell.backend.plugin,),
+            sources=self.sources,
+            provider=cell.backend.provider,
+            environment=backend.environment,
+            versions={name: installed_version(name) for name in backend.requires},
+            baseline=cell.baseline,
+        )
+
+    def _measure(self, ready: Mapping[str, Examined]) -> Mapping[str, Measurement | Failure]:
+        """Time what runs on this machine; an accelerator that is not here is never timed."""
+        timed = [item.subject for item in ready.values() if not item.cell.backend.contribution.accelerator]
+        if not timed:
+            return {}
+        model = next(iter(ready.values())).cell.model
+        self.progress.stage(f"measuring {model}", 1)
+        measured = measure(timed, self.settings, self.progress.say)
+        self.progress.step(model)
+        return measured
+
+    def _score(self, ready: Mapping[str, Examined]) -> Mapping[str, Quality | Failure]:
+        subjects = [item.subject for item in ready.values()]
+        self.progress.stage(f"scoring {subjects[0].label.split()[0]}", len(subjects))
+        outputs: dict[str, Path] = {}
+        result: dict[str, Quality | Failure] = {}
+        for subject, scored in score_all(subjects, self.settings, self.cache, cpu_name(), self.progress.say):
+            self.progress.step(subject.label)
+            if isinstance(scored, Failure):
+                result[subject.name] = scored
+            else:
+                outputs[subject.name] = scored
+        for name, path in outputs.items():
+            result[name] = _judge(ready[name], path, _reference(ready[name], ready, outputs))
+        return result
+
+    def _record(
+        self, item: Examined, profile: DeviceProfile, quality: Quality | Failure, measured: Measurement | Failure | None
+    ) -> Record:
+        prediction = item.predictions[profile.name]
+        failures = [f for f in (measured, quality) if isinstance(f, Failure)]
+        outcome: Outcome = "simulated" if item.cell.backend.contribution.accelerator else "measured"
+        if not failures and isinstance(prediction, Failure):
+            failures, kept = [prediction], outcome
+        else:
+            kept = "failed" if failures else outcome
+        return replace(
+            self.rows.blank(item.cell, profile),
+            outcome=kept,
+            variant=item.variant,
+            estimate=prediction if isinstance(prediction, Estimate) else None,
+            quality=quality if isinstance(quality, Quality) else None,
+            measurement=measured if isinstance(measured, Measurement) else None,
+            failure=failures[0] if failures else None,
+        )
+
+
+def _judge(item: Examined, outputs: Path, reference: Reference | None) -> Quality | Failure:
+    try:
+        return judge(outputs, item.folder.data(), reference)
+    except (ValueError, IndexError, KeyError) as error:
+        return Failure(
+            stage="quality",
+            plugin=item.cell.backend.provider,
+            error=f"its outputs cannot be scored: {error}",
+            hint="The first output must hold one row per test row: class scores.",
+        )
+
+
+def _no_graph(cell: Cell, fmt: str) -> Failure:
+    return Failure(
+        stage="estimate",
+        plugin=cell.backend.provider,
+        error=f"no plugin reads the graph of {fmt}",
+        hint="No estimate can be made; a plugin that yields a GraphReader for the format brings one.",
+    )
+
+
+def _reference(item: Examined, ready: Mapping[str, Examined], outputs: Mapping[str, Path]) -> Reference | None:
+    """The baseline's outputs: in the same backend where it has any, else in the first backend that does."""
+    baselines = [r for name, r in ready.items() if r.cell.baseline and name in outputs]
+    same = [r for r in baselines if r.cell.backend_text == item.cell.backend_text]
+    chosen = (same or baselines)[:1]
+    if not chosen:
+        return None
+    return Reference(outputs=outputs[chosen[0].subject.name], name=f"baseline in {chosen[0].cell.backend_text}")

@@ -1,0 +1,299 @@
+"""The plugin host: finds, loads, checks and asks plugins, and keeps every failure as data.
+
+pluggy isolates nothing by itself: one failing import stops all loading, one raising hook discards everybody's
+results, and a hook written as a generator fails after the call. So plugins are loaded one by one, asked one by one,
+and their answers are consumed inside the `try`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import time
+import traceback
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from harness import API_VERSION, contributions, hookspecs
+from harness.contributions import NAME, Backend, Converter, GraphReader, Implementation, Meter, ModelSource, Technique
+from harness.contributions import ReportFormat as ReportFormatContribution
+from harness.errors import PluginError, UsageError
+from harness.registry import Registered, Registry
+
+GROUP = "harness.plugins"
+
+YIELDS: dict[str, type] = {
+    "harness_models": ModelSource,
+    "harness_techniques": Technique,
+    "harness_implementations": Implementation,
+    "harness_converters": Converter,
+    "harness_graph_readers": GraphReader,
+    "harness_backends": Backend,
+    "harness_meters": Meter,
+    "harness_profiles": Path,
+    "harness_report_formats": ReportFormatContribution,
+}
+"""Every hook and the type that it yields."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginFailure:
+    """What a plugin did wrong, and where: `import`, `api`, `register`, or the name of a hook."""
+
+    plugin: str
+    stage: str
+    error: str
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """A plugin that was found, whatever became of it."""
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+    status: str
+    import_ms: float = 0.0
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """All that the plugins contribute, and all that went wrong with them."""
+
+    plugins: tuple[Plugin, ...]
+    failures: tuple[PluginFailure, ...]
+    models: Registry[ModelSource]
+    techniques: Registry[Technique]
+    implementations: tuple[Registered[Implementation], ...]
+    converters: tuple[Registered[Converter], ...]
+    graph_readers: Registry[GraphReader]
+    backends: Registry[Backend]
+    meters: Registry[Meter]
+    profile_folders: tuple[Path, ...]
+    report_formats: Registry[ReportFormatContribution]
+    sources: tuple[str, ...] = ()
+
+    def failures_of(self, plugin: str) -> tuple[PluginFailure, ...]:
+        """What one plugin did wrong."""
+        return tuple(f for f in self.failures if f.plugin == plugin)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    name: str
+    target: str
+    distribution: str
+    version: str
+    entry_point: EntryPoint | None = None
+
+    def load(self) -> Any:
+        if self.entry_point is not None:
+            return self.entry_point.load()
+        return _load_source(self.target)
+
+
+@dataclass(slots=True)
+class _Loading:
+    manager: pluggy.PluginManager
+    plugins: list[Plugin] = field(default_factory=list)
+    failures: list[PluginFailure] = field(default_factory=list)
+    active: dict[str, Any] = field(default_factory=dict)
+    by_name: dict[str, _Candidate] = field(default_factory=dict)
+
+    def fail(self, plugin: str, stage: str, error: BaseException) -> None:
+        text = f"{type(error).__name__}: {error}".strip().rstrip(":")
+        trace = "".join(traceback.format_exception(error))
+        self.failures.append(PluginFailure(plugin=plugin, stage=stage, error=text, trace=trace))
+
+
+def load_host(
+    *, sources: Sequence[str] = (), allow: Collection[str] | None = None, block: Collection[str] = ()
+) -> Host:
+    """Find and load plugins.
+
+    Args:
+        sources: Importable module names or `.py` files loaded as plugins besides the installed ones.
+        allow: Names of the plugins to load, or None for all. The environment variable BENCH_PLUGINS, a
+            comma-separated list, means the same; empty means none.
+        block: Names never to import.
+    """
+    if allow is None and "BENCH_PLUGINS" in os.environ:
+        allow = [n for n in os.environ["BENCH_PLUGINS"].split(",") if n]
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    loading = _Loading(manager)
+    for candidate in _candidates(sources):
+        wanted = candidate.name not in block and (allow is None or candidate.name in allow)
+        _load(loading, candidate, wanted=wanted)
+    found = {hook: list(_ask_all(loading, hook, kind)) for hook, kind in YIELDS.items()}
+    return _host(loading, found, tuple(sources))
+
+
+def _candidates(sources: Sequence[str]) -> list[_Candidate]:
+    found: list[_Candidate] = []
+    seen: set[str] = set()
+    for ep in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
+        distribution = ep.dist.metadata["Name"] if ep.dist else "unknown distribution"
+        version = ep.dist.version if ep.dist else ""
+        name = ep.name if ep.name not in seen else f"{ep.name}@{distribution}"
+        seen.add(name)
+        found.append(_Candidate(name=name, target=ep.value, distribution=distribution, version=version, entry_point=ep))
+    for source in sources:
+        name = Path(source).stem if source.endswith(".py") else source
+        found.append(_Candidate(name=name, target=source, distribution="given by hand", version=""))
+    return found
+
+
+def _load_source(source: str) -> ModuleType:
+    if not source.endswith(".py"):
+        return importlib.import_module(source)
+    path = Path(source)
+    if not path.is_file():
+        raise UsageError(f"there is no plugin file {source}.", hint="Give the path of a .py file or a module's name.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{source} cannot be imported as a plugin.", hint="A plugin file is Python source, name.py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _load(loading: _Loading, candidate: _Candidate, *, wanted: bool) -> None:
+    status, origin, import_ms = "blocked", "", 0.0
+    if wanted:
+        started = time.perf_counter()
+        status = "ready"
+        try:
+            module = candidate.load()
+            origin = getattr(module, "__file__", None) or ""
+            _check_api(candidate, module)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything; it becomes data
+            loading.fail(candidate.name, "import", error)
+            status = "broken"
+        else:
+            if not _register(loading, candidate, module):
+                status = "broken"
+        import_ms = (time.perf_counter() - started) * 1e3
+    loading.by_name[candidate.name] = candidate
+    loading.plugins.append(
+        Plugin(
+            name=candidate.name,
+            target=candidate.target,
+            distribution=candidate.distribution,
+            version=candidate.version,
+            status=status,
+            import_ms=import_ms,
+            origin=origin,
+        )
+    )
+
+
+def _check_api(candidate: _Candidate, module: Any) -> None:
+    stated = getattr(module, "HARNESS_API", API_VERSION)
+    if stated != API_VERSION:
+        raise PluginError(
+            f"it is written for plugin API {stated}, this is {API_VERSION}.",
+            hint=f"Install a version of {candidate.distribution} for API {API_VERSION}.",
+        )
+
+
+def _register(loading: _Loading, candidate: _Candidate, module: Any) -> bool:
+    manager = loading.manager
+    try:
+        manager.register(module, name=candidate.name)
+        manager.check_pending()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
+        loading.fail(candidate.name, "register", error)
+        if manager.has_plugin(candidate.name):
+            manager.unregister(name=candidate.name)
+        return False
+    loading.active[candidate.name] = module
+    return True
+
+
+def _ask_all(loading: _Loading, hook: str, kind: type) -> Iterable[Registered[Any]]:
+    for name, module in sorted(loading.active.items()):
+        others = [m for m in loading.active.values() if m is not module]
+        call = loading.manager.subset_hook_caller(hook, others)
+        candidate = loading.by_name[name]
+        try:
+            items = [_checked(hook, kind, item) for result in call() for item in result]
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
+            loading.fail(name, hook, error)
+            continue
+        for item in items:
+            yield Registered(
+                name=_name_of(item),
+                contribution=item,
+                plugin=name,
+                distribution=candidate.distribution,
+                version=candidate.version,
+            )
+
+
+def _checked(hook: str, kind: type, item: Any) -> Any:
+    if not isinstance(item, kind):
+        raise PluginError(
+            f"{hook} yielded {item!r} of type {type(item).__name__}, not {kind.__name__}.",
+            hint=f"Yield instances of harness.{kind.__name__}; tell the plugin's author.",
+        )
+    name = getattr(item, "name", None)
+    if name is not None and kind is not Path and not NAME.match(name):
+        raise PluginError(f"{hook} yielded the name {name!r}.", hint="Names look like int8-static: [a-z][a-z0-9-]*.")
+    return item
+
+
+def _name_of(item: Any) -> str:
+    if isinstance(item, contributions.Implementation):
+        return f"{item.technique}@{item.format}"
+    if isinstance(item, contributions.Converter):
+        return f"{item.source} → {item.target}"
+    if isinstance(item, contributions.GraphReader):
+        return item.format
+    return str(getattr(item, "name", item))
+
+
+def _host(loading: _Loading, found: dict[str, list[Registered[Any]]], sources: tuple[str, ...]) -> Host:
+    broken = {f.plugin for f in loading.failures}
+    plugins = [
+        p if p.name not in broken else _with_status(p, "broken" if p.name not in loading.active else "partly broken")
+        for p in loading.plugins
+    ]
+    return Host(
+        plugins=tuple(plugins),
+        failures=tuple(loading.failures),
+        models=Registry("model source", "bench models", found["harness_models"]),
+        techniques=Registry("technique", "bench techniques", found["harness_techniques"]),
+        implementations=tuple(found["harness_implementations"]),
+        converters=tuple(found["harness_converters"]),
+        graph_readers=Registry("graph reader", "bench plugins", found["harness_graph_readers"]),
+        backends=Registry("backend", "bench plugins", found["harness_backends"]),
+        meters=Registry("meter", "bench plugins", found["harness_meters"]),
+        profile_folders=tuple(r.contribution for r in found["harness_profiles"]),
+        report_formats=Registry("report format", "bench plugins", found["harness_report_formats"]),
+        sources=sources,
+    )
+
+
+def _with_status(plugin: Plugin, status: str) -> Plugin:
+    return Plugin(
+        name=plugin.name,
+        target=plugin.target,
+        distribution=plugin.distribution,
+        version=plugin.version,
+        status=status,
+        import_ms=plugin.import_ms,
+        origin=plugin.origin,
+    )

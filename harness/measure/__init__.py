@@ -1,0 +1,1 @@
+"""Measuring: sessions in child processes, timed in interleaved rounds."""

@@ -1,0 +1,204 @@
+"""A group: sessions that stay open together and are timed in interleaved random rounds.
+
+Drift of the machine (clock, neighbours, heat) hits all sessions of a round alike. Everything is opened anew in fresh
+processes several times, because two processes of one model differ by more than the rounds within one.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import psutil
+
+from harness.digest import digest_of
+from harness.errors import HarnessError
+from harness.measure.opened import Opened, failure_of, prepare_all
+from harness.measure.statistics import median_interval, summarise
+from harness.measure.subject import MeasureSettings, Subject
+from harness.record import Failure, Measurement
+
+FEWEST_ROUNDS = 6
+"""Rounds taken in each process whatever the budget: fewer give no interval of a median at 95 %."""
+
+MOST_ROUNDS = 40
+
+MOST_PROCESSES = 8
+
+MEMORY_RESERVE = 0.10
+"""Share of this machine's memory that stays free while sessions are open."""
+
+Result = Measurement | Failure
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class _Group:
+    settings: MeasureSettings
+    say: Say
+    started: float
+    failures: dict[str, Failure] = field(default_factory=dict)
+    readings: dict[str, list[Opened]] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+
+
+def measure(subjects: Sequence[Subject], settings: MeasureSettings, say: Say) -> dict[str, Result]:
+    """Measure all subjects, in as few groups as memory allows, the baselines in each.
+
+    Returns:
+        For each subject's name a measurement or a failure.
+    """
+    results: dict[str, Result] = {}
+    baselines = [s for s in subjects if s.baseline]
+    waiting = [*baselines, *(s for s in subjects if not s.baseline)]
+    while waiting:
+        group = _Group(settings=settings, say=say, started=time.monotonic())
+        deferred = _measure_group(group, waiting)
+        for name, result in _results(group).items():
+            results.setdefault(name, result)
+        backends = {s.backend for s in deferred}
+        waiting = (
+            [*(b for b in baselines if b.backend in backends and b not in deferred), *deferred] if deferred else []
+        )
+    return results
+
+
+def _measure_group(group: _Group, subjects: Sequence[Subject]) -> list[Subject]:
+    """Measure what fits into memory; return what does not."""
+    taken, deferred = list(subjects), []
+    process = 0
+    while taken and not _enough(group, process):
+        opened, left = _open(group, taken, process, splittable=process == 0)
+        if process == 0 and left:
+            deferred = left
+            taken = [s for s in taken if s not in left]
+        try:
+            _rounds(group, opened, process)
+        finally:
+            _close(group, opened)
+        taken = [s for s in taken if s.name not in group.failures]
+        process += 1
+    return deferred
+
+
+def _enough(group: _Group, processes: int) -> bool:
+    """Whether what was measured is precise enough, or time is up."""
+    if processes < group.settings.processes:
+        return False
+    spent = time.monotonic() - group.started
+    another = spent / processes
+    if processes >= MOST_PROCESSES or spent + another > group.settings.budget_s:
+        return True
+    return all(_precise(group, name) for name in group.readings)
+
+
+def _open(
+    group: _Group, subjects: Sequence[Subject], process: int, *, splittable: bool
+) -> tuple[list[Opened], list[Subject]]:
+    opened: list[Opened] = []
+    for item in prepare_all(subjects, group.settings):
+        if isinstance(item, tuple):
+            group.failures[item[0].name] = item[1]
+        else:
+            opened.append(item)
+    ready: list[Opened] = []
+    for number, session in enumerate(opened):
+        group.say(f"process {process + 1}: opening {session.subject.label}")
+        try:
+            session.open(group.settings, group.calls.get(session.subject.name, 0))
+        except HarnessError as error:
+            group.failures[session.subject.name] = failure_of(session, "open", error)
+            continue
+        group.calls[session.subject.name] = session.facts["calls"]
+        ready.append(session)
+        rest = opened[number + 1 :]
+        if splittable and rest and len(ready) > 1 and not _memory_left(ready):
+            for later in rest:
+                later.worker.kill()
+            return ready, [s.subject for s in rest]
+    return ready, []
+
+
+def _memory_left(ready: Sequence[Opened]) -> bool:
+    memory = psutil.virtual_memory()
+    largest = max(o.worker.rss_bytes() for o in ready)
+    return int(memory.available) > memory.total * MEMORY_RESERVE + largest
+
+
+def _rounds(group: _Group, opened: list[Opened], process: int) -> None:
+    """Visit the sessions in random order until each is precise or this process's share of the time is spent."""
+    order = random.Random(f"{group.settings.seed}:{process}")
+    left = max(1, group.settings.processes - process)
+    until = time.monotonic() + max(0.0, group.started + group.settings.budget_s - time.monotonic()) / left
+    for number in range(MOST_ROUNDS):
+        turn = [o for o in opened if number < FEWEST_ROUNDS or o.subject.baseline or not _narrow(group, o)]
+        if number >= FEWEST_ROUNDS and (time.monotonic() > until or all(o.subject.baseline for o in turn)):
+            return
+        group.say(f"process {process + 1}: round {number + 1}, {len(turn)} sessions")
+        order.shuffle(turn)
+        for session in turn:
+            if session.subject.name in group.failures:
+                continue
+            try:
+                session.visit(process * MOST_ROUNDS + number)
+            except HarnessError as error:
+                group.failures[session.subject.name] = failure_of(session, "measure", error)
+
+
+def _narrow(group: _Group, opened: Opened) -> bool:
+    middle, low, high = median_interval(opened.latency_ns)
+    return (high - low) / 2 <= group.settings.precision / 2 * middle
+
+
+def _close(group: _Group, opened: list[Opened]) -> None:
+    for session in opened:
+        name = session.subject.name
+        if name in group.failures:
+            session.worker.close()
+            continue
+        try:
+            session.finish()
+        except HarnessError as error:
+            group.failures[name] = failure_of(session, "measure", error)
+            continue
+        group.readings.setdefault(name, []).append(session)
+
+
+def _precise(group: _Group, name: str) -> bool:
+    summary = summarise(_measurement(group, name, "budget", ""))
+    if summary.lo95_ns is None or summary.hi95_ns is None:
+        return False
+    return (summary.hi95_ns - summary.lo95_ns) / 2 <= group.settings.precision * summary.median_ns
+
+
+def _results(group: _Group) -> dict[str, Result]:
+    identity = digest_of([sorted(group.readings), time.time_ns()])[:12]
+    results: dict[str, Result] = dict(group.failures)
+    for name in group.readings:
+        if name not in group.failures:
+            stopped = "precise" if _precise(group, name) else "budget"
+            results[name] = _measurement(group, name, stopped, identity)
+    return results
+
+
+def _measurement(group: _Group, name: str, stopped: str, identity: str) -> Measurement:
+    taken = group.readings[name]
+    readings = tuple(o.reading() for o in taken)
+    return Measurement(
+        threads=group.settings.threads,
+        threads_reported=taken[0].facts["threads"],
+        calls_per_sample=group.calls[name],
+        latency_ns=tuple(ns for o in taken for ns in o.latency_ns),
+        rounds=tuple(r for o in taken for r in o.rounds),
+        warmup_ns=tuple(ns for o in taken for ns in o.facts["warmup_ns"]),
+        load_ns=int(median(r.load_ns for r in readings)),
+        first_run_ns=int(median(r.first_run_ns for r in readings)),
+        baseline_rss_bytes=int(median(r.baseline_rss_bytes for r in readings)),
+        peak_rss_bytes=max(r.peak_rss_bytes for r in readings),
+        stopped="precise" if stopped == "precise" else "budget",
+        group=identity,
+        processes=readings,
+    )

@@ -1,0 +1,134 @@
+"""The child's side of measuring: one variant opened by one backend, warmed, timed and scored on request."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.build.model_folder import read_model_folder
+from harness.contributions import SessionOptions
+from harness.errors import PluginError
+from harness.host import load_host
+from harness.measure.memory import mark_peak, peak_rss_bytes, rss_bytes
+from harness.measure.quiet import settle
+from harness.measure.sampling import time_calls, warm_up
+from harness.options import parse_options
+
+if TYPE_CHECKING:
+    from harness.contributions import Backend, Session
+
+LEAD_IN_NS = 3_000_000
+"""Untimed calls before each visit last at least this long: caches and sleeping threads come back."""
+
+VISIT_NS = 25_000_000
+"""A visit takes as many samples as fit into this, at least one."""
+
+MOST_SAMPLES = 8
+
+
+@dataclass(slots=True)
+class SessionSlot:
+    """Holds the session of this process."""
+
+    backend: Backend | None = None
+    session: Session | None = None
+    call: Callable[[], object] | None = None
+    calls: int = 1
+
+    def prepare(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Import the runtime; what the process holds then is the memory baseline."""
+        host = load_host(sources=request["sources"], allow=request["plugins"])
+        self.backend = host.backends.get(request["backend"]).contribution
+        # what the harness itself imports to open a variant is not the variant's memory
+        parse_options(self.backend.options, {}, f"the backend {self.backend.name}")
+        self.backend.prepare()
+        gc.collect()
+        return {"baseline_rss_bytes": rss_bytes(), "peak_marked": mark_peak()}
+
+    def open(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Open a variant and run it once."""
+        backend = self._backend()
+        folder = read_model_folder(Path(request["model_folder"]))
+        options = SessionOptions(
+            threads=request["threads"],
+            options=parse_options(backend.options, request["options"], f"the backend {backend.name}"),
+            inputs=folder.inputs,
+        )
+        started = time.perf_counter_ns()
+        self.session = backend.open(Path(request["path"]), options)
+        load_ns = time.perf_counter_ns() - started
+        self.call = self.session.bind(folder.example())
+        started = time.perf_counter_ns()
+        self.call()
+        first_run_ns = time.perf_counter_ns() - started
+        return {"load_ns": load_ns, "first_run_ns": first_run_ns, "threads": self.session.threads()}
+
+    def warm(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run until times are steady."""
+        gc.collect()
+        gc.freeze()  # nothing that exists by now is looked at again while samples are taken
+        warmup = warm_up(self._call(), request["calls"], request["budget_ns"])
+        self.calls = warmup.calls_per_sample
+        settle_ns, settled = settle()
+        return {
+            "warmup_ns": warmup.latency_ns,
+            "calls": warmup.calls_per_sample,
+            "steady": warmup.steady,
+            "settle_ns": settle_ns,
+            "settled": settled,
+        }
+
+    def visit(self, _request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One turn of a round: untimed calls, then samples, then wait until the runtime's threads are quiet."""
+        call, calls = self._call(), self.calls
+        gc.disable()
+        lead = 0
+        while lead < LEAD_IN_NS:
+            lead += time_calls(call, calls)
+        first = time_calls(call, calls)
+        more = min(MOST_SAMPLES, VISIT_NS // max(1, first)) - 1
+        taken = [first, *(time_calls(call, calls) for _ in range(more))]
+        gc.enable()
+        settle_ns, settled = settle()
+        return {"latency_ns": [t // calls for t in taken], "settle_ns": settle_ns, "settled": settled}
+
+    def score(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run every row of the test split and save the outputs to `request['outputs']`, an .npz file."""
+        import numpy as np
+
+        if self.session is None:
+            raise PluginError("scoring was asked for before opening.")
+        split = read_model_folder(Path(request["model_folder"])).data().split("test")
+        if split is None:
+            raise PluginError("the model folder has no test split.")
+        collected: list[tuple[Any, ...]] = []
+        for row in range(len(split)):
+            call = self.session.bind(tuple(np.ascontiguousarray(x[row : row + 1]) for x in split.inputs))
+            call()
+            collected.append(tuple(np.array(o) for o in self.session.outputs()))
+        stacked = {f"y{i}": np.concatenate(rows) for i, rows in enumerate(zip(*collected, strict=True))}
+        with Path(request["outputs"]).open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **stacked)
+        return {"rows": len(split)}
+
+    def close(self, _request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Close the session and say how much memory the process held at most."""
+        peak = peak_rss_bytes()
+        if self.session is not None:
+            self.session.close()
+        self.session = self.call = None
+        return {"peak_rss_bytes": peak}
+
+    def _backend(self) -> Backend:
+        if self.backend is None:
+            raise PluginError("a variant was opened before its backend was prepared.")
+        return self.backend
+
+    def _call(self) -> Callable[[], object]:
+        if self.call is None:
+            raise PluginError("a session was timed before it was opened.")
+        return self.call

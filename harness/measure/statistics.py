@@ -1,0 +1,281 @@
+"""What raw latencies say: medians, intervals and ratios that account for the spread between fresh processes.
+
+Two fresh processes of one model differ by more than the samples within one, so a process is the unit that is drawn at
+random here: each contributes one median, and Student's t over the logarithms of these medians gives the interval.
+Logarithms, because a process that is 5 % slow is slow by a factor. As two or three processes can agree by luck, an
+interval is never narrower than what the samples within the processes allow.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import fmean, median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.record import Measurement
+
+Z_975 = 1.959963984540054
+"""97.5 % quantile of the standard normal distribution."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencySummary:
+    """The latency of one cell.
+
+    Attributes:
+        median_ns: Geometric mean of the medians of the processes.
+        lo95_ns, hi95_ns: Ends of the 95 % interval, or None when there are too few samples for one.
+        between_process_sd: Standard deviation of the natural logarithms of the process medians, so 0.01 is 1 %;
+            None with one process.
+        processes: How many processes contributed. With one the interval covers the samples of that process only.
+        samples: How many samples contributed.
+    """
+
+    median_ns: float
+    lo95_ns: float | None
+    hi95_ns: float | None
+    between_process_sd: float | None
+    processes: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatioSummary:
+    """Latency of a baseline divided by that of a variant: above 1 the variant is faster.
+
+    Attributes:
+        lo95, hi95: Ends of the 95 % interval, or None when there are too few samples for one.
+        significant: Whether the interval excludes 1.
+        paired: Whether both were timed in the same rounds, so that drift of the machine cancels.
+        processes: Smaller number of processes of the two. With one the interval knows nothing of the spread between
+            processes.
+    """
+
+    ratio: float
+    lo95: float | None
+    hi95: float | None
+    significant: bool
+    paired: bool
+    processes: int
+
+
+def summarise(measurement: Measurement) -> LatencySummary:
+    """Summarise a measurement.
+
+    Raises:
+        ValueError: when it holds no sample, or its samples do not add up to those of its processes.
+    """
+    logs = _logs(measurement)
+    centre, half = _mean_interval([median(values) for values in logs], [_median_error(values) for values in logs])
+    return LatencySummary(
+        median_ns=math.exp(centre),
+        lo95_ns=math.exp(centre - half) if math.isfinite(half) else None,
+        hi95_ns=math.exp(centre + half) if math.isfinite(half) else None,
+        between_process_sd=math.sqrt(_variance([median(values) for values in logs])) if len(logs) > 1 else None,
+        processes=len(logs),
+        samples=len(measurement.latency_ns),
+    )
+
+
+def ratio(base: Measurement, variant: Measurement) -> RatioSummary:
+    """Compare two measurements: paired by round when they were interleaved, else by Welch's method.
+
+    Raises:
+        ValueError: as `summarise`.
+    """
+    sides = _logs(base), _logs(variant)
+    processes = min(map(len, sides))
+    pairs = [pair for pair in _shared_rounds(base, variant) if pair] if base.group == variant.group else []
+    # A single shared process must not hide the spread that several unshared ones show.
+    paired = bool(pairs) and (len(pairs) > 1 or processes == 1)
+    if paired:
+        centre, half = _mean_interval(
+            [median(b for b, _ in pair) - median(v for _, v in pair) for pair in pairs],
+            [_median_error([b - v for b, v in pair]) for pair in pairs],
+        )
+        processes = len(pairs)
+    else:
+        centre, half = _welch(*sides)
+    known = math.isfinite(half)
+    return RatioSummary(
+        ratio=math.exp(centre),
+        lo95=math.exp(centre - half) if known else None,
+        hi95=math.exp(centre + half) if known else None,
+        significant=known and abs(centre) > half,
+        paired=paired,
+        processes=processes,
+    )
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median and the ends of a 95 % interval of it, from order statistics, so whatever the distribution is.
+
+    The interval runs from the r-th smallest to the r-th largest value, with the largest r for which a binomial
+    variable B(n, 1/2) is below r with a probability of at most 2.5 %. Fewer than six values allow none: the ends are
+    then infinite. Source: H. A. David, H. N. Nagaraja, Order Statistics, 3rd ed. (2003), section 7.1.
+
+    Raises:
+        ValueError: without values.
+    """
+    if not values:
+        raise ValueError("no values to take a median of")
+    ordered = sorted(values)
+    rank = _median_rank(len(ordered))
+    if rank == 0:
+        return float(median(ordered)), -math.inf, math.inf
+    return float(median(ordered)), float(ordered[rank - 1]), float(ordered[-rank])
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """Ends of the 95 % score interval of a proportion; (0, 1) when n is 0.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
+
+    Raises:
+        ValueError: when `successes` is not between 0 and `n`.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}")
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = successes / n, Z_975**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z_975 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
+
+
+@lru_cache(maxsize=256)
+def student_t(df: float) -> float:
+    """97.5 % quantile of Student's t with `df` degrees of freedom, not necessarily whole ones.
+
+    Found by bisection of P(|T| > t) = I_x(df/2, 1/2) with x = df / (df + t²), NIST DLMF section 8.17.
+
+    Raises:
+        ValueError: when `df` is not above 0.
+    """
+    if not df > 0:
+        raise ValueError(f"{df} degrees of freedom")
+    lo, hi = 0.0, 1.0
+    while _two_sided(hi, df) > 0.05:
+        lo, hi = hi, 2 * hi
+    while hi - lo > 1e-10 * hi:
+        middle = (lo + hi) / 2
+        lo, hi = (middle, hi) if _two_sided(middle, df) > 0.05 else (lo, middle)
+    return hi
+
+
+def _by_process(measurement: Measurement) -> list[list[tuple[int, float]]]:
+    """(round, logarithm of ns) of each sample, process by process, empty for a process without samples."""
+    # The clock counts whole nanoseconds: an inference that takes none takes less than one.
+    logs = [math.log(max(ns, 1)) for ns in measurement.latency_ns]
+    timed = list(zip(measurement.rounds, logs, strict=True))
+    found, start = [], 0
+    for process in measurement.processes:
+        found.append(timed[start : start + process.samples])
+        start += process.samples
+    if start != len(timed):
+        raise ValueError(f"{len(timed)} samples in the measurement, {start} in its processes")
+    if not timed:
+        raise ValueError("a measurement without samples")
+    return found
+
+
+def _logs(measurement: Measurement) -> list[list[float]]:
+    """Logarithms of ns of each process that has samples."""
+    return [[log for _, log in process] for process in _by_process(measurement) if process]
+
+
+def _shared_rounds(base: Measurement, variant: Measurement) -> list[list[tuple[float, float]]]:
+    """For the i-th process of both: logarithms of ns of both, one pair for each round that both took part in."""
+    found = []
+    for left, right in zip(map(_rounds, _by_process(base)), map(_rounds, _by_process(variant)), strict=False):
+        found.append([(left[number], right[number]) for number in left if number in right])
+    return found
+
+
+def _rounds(samples: Sequence[tuple[int, float]]) -> dict[int, float]:
+    """Mean of the samples of each round, as a round may hold several."""
+    rounds: dict[int, list[float]] = {}
+    for number, log in samples:
+        rounds.setdefault(number, []).append(log)
+    return {number: fmean(values) for number, values in rounds.items()}
+
+
+def _mean_interval(centres: Sequence[float], errors: Sequence[float]) -> tuple[float, float]:
+    """Mean over processes and half its 95 % interval, never below what the errors within the processes allow."""
+    count = len(centres)
+    within = Z_975 * math.hypot(*errors) / count
+    if count == 1:
+        return centres[0], within
+    between = student_t(count - 1) * math.sqrt(_variance(centres) / count)
+    return fmean(centres), max(between, within if math.isfinite(within) else 0.0)
+
+
+def _welch(base: Sequence[Sequence[float]], variant: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Difference of the means of the process medians and half its 95 % interval.
+
+    Source: B. L. Welch, The generalization of Student's problem when several different population variances are
+    involved, Biometrika 34 (1947), with the degrees of freedom of Satterthwaite (1946).
+    """
+    sides = [[median(values) for values in side] for side in (base, variant)]
+    centre = fmean(sides[0]) - fmean(sides[1])
+    errors = [_median_error(values) / len(side) for side in (base, variant) for values in side]
+    within = Z_975 * math.hypot(*errors)
+    if min(map(len, sides)) == 1:
+        return centre, within
+    parts = [_variance(side) / len(side) for side in sides]
+    total = sum(parts)
+    between = 0.0
+    if total > 0:
+        df = total**2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
+        between = student_t(round(df, 2)) * math.sqrt(total)
+    return centre, max(between, within if math.isfinite(within) else 0.0)
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Sample variance of at least two values; the standard library's is exact, and slow for ten thousand cells."""
+    centre = fmean(values)
+    return math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1)
+
+
+def _median_error(values: Sequence[float]) -> float:
+    """Standard error of the median: the order-statistic interval read as ±1.96 standard errors."""
+    _, lo, hi = median_interval(values)
+    return (hi - lo) / (2 * Z_975)
+
+
+@lru_cache(maxsize=4096)
+def _median_rank(n: int) -> int:
+    """Largest r with P(B(n, 1/2) < r) ≤ 2.5 %, 0 when there is none."""
+    log_all, below, rank = n * math.log(2), 0.0, 0
+    while True:
+        below += math.exp(math.lgamma(n + 1) - math.lgamma(rank + 1) - math.lgamma(n - rank + 1) - log_all)
+        if below > 0.025:
+            return rank
+        rank += 1
+
+
+def _two_sided(t: float, df: float) -> float:
+    """P(|T| > t), by the fraction that converges quickly on each side of the symmetry point (DLMF 8.17.4)."""
+    x, a, b = df / (df + t * t), df / 2, 0.5
+    if x < (a + 1) / (a + b + 2):
+        return _incomplete_beta(x, a, b)
+    return 1 - _incomplete_beta(t * t / (df + t * t), b, a)
+
+
+def _incomplete_beta(x: float, a: float, b: float) -> float:
+    """Regularised incomplete beta function by the continued fraction of DLMF 8.17.22, evaluated from its tail."""
+    if x <= 0:
+        return 0.0
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    fraction = 1.0
+    for n in range(100, 0, -1):
+        m = n // 2
+        numerator = -(a + m) * (a + b + m) if n % 2 else m * (b - m)
+        fraction = 1 + numerator * x / ((a + n - 1) * (a + n)) / fraction
+    return math.exp(log_front) / (a * fraction)

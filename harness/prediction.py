@@ -1,0 +1,105 @@
+"""Predictions: a variant's graph seen through a profile, by the host's estimator or by an accelerator's own model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from harness.estimate.estimator import estimate
+from harness.estimate.interval import Estimate
+from harness.profile import accelerator_facts
+from harness.record import Failure, SkipReason
+
+if TYPE_CHECKING:
+    from harness.contributions import Backend, Rejection
+    from harness.graph import OpGraph
+    from harness.profile import Accelerator, DeviceProfile
+    from harness.registry import Registered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A profile, and the threads that an estimate assumes on it; None for all cores of its biggest cluster."""
+
+    profile: DeviceProfile
+    threads: int | None
+
+
+def predict(graph: OpGraph, backend: Registered[Backend], device: Device) -> Estimate | Failure:
+    """Estimate a variant on a device, or simulate it on the device's accelerator.
+
+    Returns:
+        The estimate, or a failure: a skip reason when the device has no such accelerator or its compiler would
+        refuse the graph, a plain failure when there is no kernel family for the device's instruction set.
+    """
+    contribution = backend.contribution
+    if contribution.accelerator:
+        return _simulate(graph, backend, device)
+    family = contribution.kernel_family.get(device.profile.isa)
+    if family is None:
+        known = ", ".join(sorted(contribution.kernel_family)) or "none"
+        return Failure(
+            stage="estimate",
+            plugin=backend.provider,
+            error=f"{backend.name} names no kernel family for {device.profile.isa}; it names {known}",
+            hint="No estimate can be made for this device; the measurement of this machine stands.",
+        )
+    return estimate(graph, device.profile, kernel_family=family, threads=device.threads)
+
+
+def accelerator_of(backend: Registered[Backend], profile: DeviceProfile) -> Accelerator | None:
+    """The accelerator that a backend would drive on a device, one that is fitted before one that is an option."""
+    kind = backend.contribution.accelerator
+    found = [a for a in profile.accelerators if a.kind == kind]
+    return min(found, key=lambda a: a.optional) if found else None
+
+
+def no_accelerator(backend: Registered[Backend], profile: DeviceProfile) -> Failure:
+    """The record of a backend whose accelerator the device does not have."""
+    return Failure(
+        stage="plan",
+        plugin=backend.provider,
+        error=f"{SkipReason.NO_ACCELERATOR}: {profile.name} has no {backend.contribution.accelerator}",
+        hint="Choose a profile that has one: bench profiles",
+        reason=SkipReason.NO_ACCELERATOR.name,
+    )
+
+
+def _simulate(graph: OpGraph, backend: Registered[Backend], device: Device) -> Estimate | Failure:
+    accelerator = accelerator_of(backend, device.profile)
+    simulate = backend.contribution.simulate
+    if accelerator is None or simulate is None:
+        return no_accelerator(backend, device.profile)
+    simulation = simulate(graph, accelerator_facts(accelerator))
+    if simulation.latency_ms is None:
+        return _refused(backend, simulation.rejections)
+    on_device = estimate(graph, device.profile, kernel_family=backend.contribution.accelerator, threads=1)
+    option = " (an option, not part of the board)" if accelerator.optional else ""
+    return replace(
+        on_device,
+        kind="simulated",
+        latency_ms=simulation.latency_ms,
+        energy_mj=simulation.energy_mj,
+        energy_above_idle_mj=None,
+        basis=simulation.basis,
+        in_domain=True,
+        reasons=(),
+        unmodelled=(),
+        accelerator=f"{accelerator.name}{option}",
+    )
+
+
+def _refused(backend: Registered[Backend], rejections: tuple[Rejection, ...]) -> Failure:
+    count: dict[str, int] = {}
+    for rejection in rejections:
+        count[rejection.code] = count.get(rejection.code, 0) + 1
+    codes = ", ".join(f"{code} × {n}" for code, n in count.items())
+    first = rejections[0] if rejections else None
+    example = f"; first: {first.operator}: {first.detail}" if first else ""
+    return Failure(
+        stage="plan",
+        plugin=backend.provider,
+        error=f"{SkipReason.NOT_MAPPABLE}: {codes}{example}",
+        hint="Only fully integer graphs map; quantise with int8-static.",
+        reason=SkipReason.NOT_MAPPABLE.name,
+    )

@@ -1,0 +1,1 @@
+"""Child processes: everything that touches a framework happens in one."""

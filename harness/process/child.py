@@ -1,0 +1,112 @@
+"""The child: `python -m harness.process.child REQUESTS REPLIES LIFELINE`, three inherited file descriptors.
+
+One JSON line in, one JSON line out. Standard output and standard error stay free for whatever a framework wants to
+say. The child ends when its request pipe closes, and dies with the run even when the run is killed: on Linux by the
+kernel's parent-death signal, elsewhere by a thread that waits for the lifeline pipe to close.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.errors import HarnessError, one_line
+
+Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2), linux/prctl.h."""
+
+
+def main() -> int:
+    """Answer requests until the pipe closes."""
+    requests_fd, replies_fd, lifeline_fd = (int(a) for a in sys.argv[1:4])
+    _die_with_parent(lifeline_fd)
+    faulthandler.enable()
+    _be_first_to_go_when_memory_runs_out()
+    handlers = _handlers()
+    with os.fdopen(requests_fd, "rb") as requests, os.fdopen(replies_fd, "wb", buffering=0) as replies:
+        for line in requests:
+            reply = _answer(handlers, json.loads(line))
+            replies.write(json.dumps(reply, allow_nan=True).encode() + b"\n")
+    return 0
+
+
+def _handlers() -> Mapping[str, Handler]:
+    from harness.build import work
+    from harness.measure import session
+
+    opened = session.SessionSlot()
+    return {
+        "identify": work.identify,
+        "build": work.build,
+        "prepare": opened.prepare,
+        "open": opened.open,
+        "warm": opened.warm,
+        "visit": opened.visit,
+        "score": opened.score,
+        "close": opened.close,
+    }
+
+
+def _answer(handlers: Mapping[str, Handler], request: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        return {"ok": True, **handlers[request["do"]](request)}
+    except MemoryError:
+        hint = "Give it more with --memory-limit, or use a smaller model."
+        return _error("MemoryError", "ran out of memory", hint=hint)
+    except HarnessError as error:
+        return _error(type(error).__name__, error.message, hint=error.hint, plugin=getattr(error, "plugin", ""))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything; it becomes data
+        import traceback
+
+        traceback.print_exc()
+        return _error(type(error).__name__, one_line(error), hint=_where(error))
+
+
+def _where(error: BaseException) -> str:
+    """The place in the source where an unexpected error came from."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f"It came from {os.path.basename(last.filename)}, line {last.lineno}, in {last.name}."  # noqa: PTH119
+
+
+def _error(kind: str, message: str, *, hint: str = "", plugin: str = "") -> Mapping[str, Any]:
+    return {"ok": False, "kind": kind, "error": message, "hint": hint, "plugin": plugin}
+
+
+def _die_with_parent(lifeline_fd: int) -> None:
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent died between fork and prctl
+            os._exit(1)
+
+    def wait_for_the_end() -> None:
+        os.read(lifeline_fd, 1)
+        os._exit(1)
+
+    threading.Thread(target=wait_for_the_end, daemon=True, name="lifeline").start()
+
+
+def _be_first_to_go_when_memory_runs_out() -> None:
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:  # noqa: PTH123 - a file of the kernel
+            score.write("1000")
+    except OSError:
+        return  # not Linux, or not allowed: the run's own memory limit still holds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""The record: one cell of a run (model × recipe × backend × profile), measured or missing with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from harness.estimate.interval import Estimate
+
+SCHEMA = 1
+"""Version of a line of records.jsonl. 1: first."""
+
+
+class SkipReason(StrEnum):
+    """Why a cell was not run: the closed list."""
+
+    NO_IMPLEMENTATION = "no implementation of the technique for a format that the backend reads"
+    NO_CONVERTER = "no chain of converters to a format that the backend reads"
+    BACKEND_UNAVAILABLE = "the backend is not available here"
+    NEEDS_DATA = "the technique needs data that the model does not have"
+    NO_ACCELERATOR = "the profile has no accelerator of the kind that the backend drives"
+    NOT_MAPPABLE = "the accelerator's compiler would refuse the graph"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageStep:
+    """One step from model to variant.
+
+    Attributes:
+        kind: `source`, `technique` or `converter`.
+        name: The technique with its options, or `module → onnx`.
+        plugin: Who did it, as `plugin distribution version`.
+        format: Format after the step.
+        size_bytes: Size of the file after the step, or None while it is a live object.
+        seconds: How long the step took when it was done (not when it came from the cache).
+        notes: What the plugin had to say: fallbacks, layers left in float, losses.
+    """
+
+    kind: Literal["source", "technique", "converter"]
+    name: str
+    plugin: str
+    format: str
+    size_bytes: int | None
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """The file that a recipe made.
+
+    Attributes:
+        sha256: Of canonical content, not of container bytes.
+        size_bytes: Size of the file or files.
+        download_bytes: Size after gzip, which is where unstructured zeros show.
+        parameters: Number of parameters, zeros included.
+        nonzero_parameters: Number of parameters that are not exactly zero, where the reader counted them.
+        macs: Multiply-accumulates of one inference (conv, deconv, linear, matmul).
+        int8_macs_share: Share of them that run in int8 arithmetic, 0 to 1.
+        cached: Whether the file came from the cache.
+        lineage: Steps in order.
+    """
+
+    format: str
+    sha256: str
+    size_bytes: int
+    download_bytes: int
+    parameters: int
+    nonzero_parameters: int | None
+    macs: int
+    int8_macs_share: float
+    cached: bool
+    lineage: tuple[LineageStep, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessReading:
+    """What one fresh process contributed to a measurement.
+
+    Attributes:
+        load_ns: Opening the variant, the runtime already imported.
+        first_run_ns: The first inference.
+        settle_ns: How long the runtime's threads kept the processor busy after a sample, median.
+        settled: Whether they became quiet before every sample of this process.
+        samples: How many entries of `latency_ns` are its own, in order.
+        warmup: How many entries of `warmup_ns` are its own, in order.
+        steady: Whether warm-up ended because times were steady, not because its budget was spent.
+        baseline_rss_bytes: Resident memory with the runtime imported and nothing opened.
+        peak_rss_bytes: High-water mark of resident memory since then.
+    """
+
+    load_ns: int
+    first_run_ns: int
+    settle_ns: int
+    settled: bool
+    samples: int
+    warmup: int
+    steady: bool
+    baseline_rss_bytes: int
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What was timed and read on this machine: raw values, no summary.
+
+    Attributes:
+        threads: The thread budget that every backend was given.
+        threads_reported: What the runtime says it uses, or None when it cannot be read back.
+        calls_per_sample: Inferences timed together to rise above the clock's resolution.
+        latency_ns: Time of one inference, one entry per sample (sample time / calls), process after process.
+        rounds: For each entry of `latency_ns` the interleaved round it was taken in; equal numbers in one group
+            were taken next to each other in time.
+        warmup_ns: The same before times were steady.
+        load_ns: Median over processes.
+        first_run_ns: Median over processes.
+        baseline_rss_bytes: Median over processes.
+        peak_rss_bytes: Largest over processes.
+        stopped: `precise` when the interval was narrow enough, `budget` when time was up.
+        group: Cells of one group were timed interleaved with each other.
+        processes: One reading per fresh process.
+    """
+
+    threads: int
+    threads_reported: int | None
+    calls_per_sample: int
+    latency_ns: tuple[int, ...]
+    rounds: tuple[int, ...]
+    warmup_ns: tuple[int, ...]
+    load_ns: int
+    first_run_ns: int
+    baseline_rss_bytes: int
+    peak_rss_bytes: int
+    stopped: Literal["precise", "budget"]
+    group: str
+    processes: tuple[ProcessReading, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How right the variant is.
+
+    Attributes:
+        metric: `top1`, or `agreement` when the data has no labels.
+        value: The metric on the test split, 0 to 1; None without labels.
+        lo95, hi95: Ends of the Wilson 95 % interval of `value`.
+        n: Rows with a label.
+        agreement: Share of rows whose arg-max equals that of the baseline, 0 to 1.
+        agreement_n: Rows that agreement was taken over.
+        reference: What agreement refers to, for example `baseline in onnxruntime`.
+        data: Name of the data.
+        note: What a reader must know, such as random inputs or a test set too small to claim accuracy from.
+        max_abs_error: Largest absolute difference of an output from the reference.
+    """
+
+    metric: str
+    value: float | None
+    lo95: float | None
+    hi95: float | None
+    n: int
+    agreement: float | None
+    agreement_n: int
+    reference: str
+    data: str
+    note: str = ""
+    max_abs_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a cell is missing.
+
+    Attributes:
+        stage: `plan`, `build`, `open`, `measure`, `quality`, `estimate`.
+        plugin: Who was at work, as `plugin distribution version`.
+        error: What happened, with the value; for a skipped cell a `SkipReason` and its particulars.
+        hint: What to do next.
+        reason: Name of the `SkipReason` for a skipped cell, else "".
+    """
+
+    stage: str
+    plugin: str
+    error: str
+    hint: str
+    reason: str = ""
+
+
+Outcome = Literal["measured", "simulated", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One line of records.jsonl.
+
+    `outcome` is `measured` (timed on this machine), `simulated` (an accelerator imitated, numbers computed on this
+    processor, never timed), `skipped` or `failed`. A measured cell whose quality could not be scored is `failed` at
+    stage `quality` and keeps its measurement.
+    """
+
+    schema: int
+    run: str
+    cell: str
+    model: str
+    recipe: str
+    backend: str
+    backend_options: Mapping[str, Any]
+    profile: str
+    outcome: Outcome
+    variant: Variant | None = None
+    measurement: Measurement | None = None
+    estimate: Estimate | None = None
+    quality: Quality | None = None
+    failure: Failure | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,218 @@
+"""The columns of a comparison, shared by every rendering, so that none can mix an estimate with a measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from harness.report import units
+from harness.report.choice import agreement
+from harness.report.recommendation import metric_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.report.choice import Axes
+    from harness.report.document import Section
+    from harness.report.row import Row
+
+Kind = Literal["measured", "estimated", "simulated", ""]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What stands in one place of a table.
+
+    Attributes:
+        value: The number with its unit, or a dash.
+        detail: Its interval, or what else belongs to it.
+        order: What to sort by, None sorts last.
+        span: Low end, middle and high end for a drawn interval.
+        kind: What kind of number it is, where the column's kind does not say it.
+    """
+
+    value: str
+    detail: str = ""
+    order: float | None = None
+    span: tuple[float, float, float] | None = None
+    kind: Kind = ""
+
+    @property
+    def text(self) -> str:
+        """Value, interval and, where it differs from the column's, the kind of number."""
+        return " ".join(part for part in (self.value, self.detail, self.kind) if part)
+
+
+DASH = Cell(value=units.MISSING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column.
+
+    Attributes:
+        title: First line of its heading; `kind` is the second.
+        kind: What kind of number all its cells hold, unless a cell says otherwise.
+        unit: Unit that all its values end with, where there is one.
+        log: Whether drawn intervals need a logarithmic axis.
+    """
+
+    key: str
+    title: str
+    kind: Kind
+    cell: Callable[[Row], Cell]
+    unit: str = ""
+    log: bool = False
+
+
+def columns(section: Section) -> tuple[tuple[Column, ...], tuple[str, ...]]:
+    """Columns in order of importance, and titles of those left out because no row has a number for them."""
+    kept, empty = [], []
+    for column in _all(section.axes, section.profile):
+        if any(column.cell(row) is not DASH for row in section.rows):
+            kept.append(column)
+        else:
+            empty.append(f"{column.title}, {column.kind}" if column.kind else column.title)
+    return tuple(kept), tuple(empty)
+
+
+def marks(row: Row) -> tuple[str, ...]:
+    """Words that stand beside the name of a row."""
+    words = []
+    if row.pareto:
+        words.append("Pareto-optimal")
+    if row.estimate and row.estimate.fits == "does not fit":
+        words.append("does not fit")
+    return tuple(words)
+
+
+def rows_scored(rows: Sequence[Row]) -> int | None:
+    """How many rows of data quality was taken over, when it is the same for all."""
+    found = {row.quality.n for row in rows if row.quality and row.quality.value is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _all(axes: Axes, profile: str) -> tuple[Column, ...]:
+    metric = metric_name(axes.metric) if axes.quality == "value" else "quality"
+    return (
+        Column(key="host", title="host latency", kind="measured", cell=_host, unit="ms", log=True),
+        Column(key="device", title=f"{profile} latency", kind="estimated", cell=_device, unit="ms", log=True),
+        Column(key="quality", title=metric, kind="", cell=_quality, unit="%"),
+        Column(key="speed", title="against baseline", kind="measured", cell=_speed),
+        Column(key="agreement", title="agreement", kind="", cell=_agreement, unit="%"),
+        Column(key="download", title="download", kind="", cell=_download),
+        Column(key="energy", title=f"{profile} energy", kind="estimated", cell=_energy, unit="mJ"),
+        Column(key="memory", title=f"{profile} memory", kind="estimated", cell=_memory),
+        Column(key="host-memory", title="host memory", kind="measured", cell=_host_memory),
+        Column(key="start", title="load, first run", kind="measured", cell=_start),
+    )
+
+
+def _host(row: Row) -> Cell:
+    if row.host is None:
+        return DASH
+    middle = row.host.median_ns / 1e6
+    if row.host.lo95_ns is None or row.host.hi95_ns is None:
+        return Cell(value=units.quantity(middle, "ms"), order=middle)
+    lo, hi = row.host.lo95_ns / 1e6, row.host.hi95_ns / 1e6
+    return Cell(
+        value=units.quantity(middle, "ms"),
+        detail=units.bounds(middle, lo, hi),
+        order=middle,
+        span=(lo, middle, hi),
+    )
+
+
+def _device(row: Row) -> Cell:
+    if row.estimate is None:
+        return DASH
+    found = row.estimate.latency_ms
+    return Cell(
+        value=units.quantity(found.p50, "ms"),
+        detail=units.bounds(found.p50, found.lo90, found.hi90),
+        order=found.p50,
+        span=(found.lo90, found.p50, found.hi90),
+        kind=_simulated(row),
+    )
+
+
+def _quality(row: Row) -> Cell:
+    found = row.quality
+    if found is None or found.value is None:
+        return DASH
+    if found.lo95 is None or found.hi95 is None:
+        return Cell(value=units.percent(found.value), order=found.value)
+    return Cell(
+        value=units.percent(found.value),
+        detail=f"[{found.lo95 * 100:.1f}, {found.hi95 * 100:.1f}]",
+        order=found.value,
+        span=(found.lo95, found.value, found.hi95),
+    )
+
+
+def _agreement(row: Row) -> Cell:
+    found = agreement(row)
+    if found is None or row.quality is None:
+        return DASH
+    return Cell(
+        value=units.percent(found.value),
+        detail=f"of {row.quality.agreement_n:,}",
+        order=found.value,
+    )
+
+
+def _speed(row: Row) -> Cell:
+    if row.speed is None:
+        return DASH
+    found = row.speed.summary
+    text = units.speed(found.ratio, found.lo95, found.hi95, row.speed.verdict)
+    value, bracket, rest = text.partition(" [")
+    return Cell(value=value, detail=f"[{rest}" if bracket else "", order=found.ratio)
+
+
+def _energy(row: Row) -> Cell:
+    if row.estimate is None or row.estimate.energy_mj is None:
+        return DASH
+    found = row.estimate.energy_mj
+    return Cell(
+        value=units.quantity(found.p50, "mJ"),
+        detail=units.bounds(found.p50, found.lo90, found.hi90),
+        order=found.p50,
+        kind=_simulated(row),
+    )
+
+
+def _memory(row: Row) -> Cell:
+    if row.estimate is None:
+        return DASH
+    found = row.estimate.peak_memory_bytes
+    value, bracket, rest = units.size_interval(found.p50, found.lo90, found.hi90).partition(" [")
+    return Cell(value=value, detail=f"[{rest}" if bracket else "", order=found.p50, kind=_simulated(row))
+
+
+def _host_memory(row: Row) -> Cell:
+    return Cell(value=units.size(row.host_memory_bytes), order=row.host_memory_bytes) if row.host_memory_bytes else DASH
+
+
+def _download(row: Row) -> Cell:
+    if row.variant is None:
+        return DASH
+    return Cell(
+        value=units.size(row.variant.download_bytes),
+        detail=f"{units.size(row.variant.size_bytes)} file",
+        order=row.variant.download_bytes,
+    )
+
+
+def _start(row: Row) -> Cell:
+    if row.load_ns is None or row.first_run_ns is None:
+        return DASH
+    return Cell(
+        value=units.quantity(row.load_ns / 1e6, "ms"),
+        detail=f"+ {units.quantity(row.first_run_ns / 1e6, 'ms')}",
+        order=row.load_ns,
+    )
+
+
+def _simulated(row: Row) -> Kind:
+    return "simulated" if row.estimate and row.estimate.kind == "simulated" else ""

@@ -1,0 +1,136 @@
+"""The report as data: what the terminal, Markdown and HTML renderings show. A pure function of records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from harness.report.choice import Axes, choose_axes, mark_front
+from harness.report.method import Method, describe_method
+from harness.report.missing import MissingGroup, group_missing
+from harness.report.recommendation import Recommendation, recommend
+from harness.report.row import Row, build_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.record import Record, Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A variant, and which backends opened it under which recipe."""
+
+    recipe: str
+    backends: tuple[str, ...]
+    variant: Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """The comparison for one model on one profile.
+
+    Attributes:
+        axes: What rows are compared in for Pareto marks and recommendation.
+        rows: Cells with numbers, fastest on `axes` first.
+        notes: What holds for every row.
+        data: What quality was scored on, a line for each data set and reference.
+        origins: How each distinct variant was made.
+    """
+
+    model: str
+    profile: str
+    axes: Axes
+    recommendation: Recommendation
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    data: tuple[str, ...]
+    origins: tuple[Origin, ...]
+    missing: tuple[MissingGroup, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything a reader is told.
+
+    Attributes:
+        run: Name of the run, or several.
+        outcomes: How many records ended as measured, simulated, skipped and failed.
+    """
+
+    run: str
+    outcomes: tuple[tuple[str, int], ...]
+    sections: tuple[Section, ...]
+    method: Method
+
+
+def build_report(records: Sequence[Record], environment: Mapping[str, Any]) -> Report:
+    """Turn the records of a run into its report.
+
+    Args:
+        records: In any order; sections appear in the order of their first record.
+        environment: What `environment.json` holds; every key may be missing.
+    """
+    cells: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        cells.setdefault((record.model, record.profile), []).append(record)
+    counts = Counter(record.outcome for record in records)
+    return Report(
+        run=", ".join(dict.fromkeys(record.run for record in records)),
+        outcomes=tuple((name, counts[name]) for name in ("measured", "simulated", "skipped", "failed")),
+        sections=tuple(_section(model, profile, found) for (model, profile), found in cells.items()),
+        method=describe_method(records, environment),
+    )
+
+
+def _section(model: str, profile: str, records: Sequence[Record]) -> Section:
+    rows = build_rows(records)
+    axes = choose_axes(rows, profile)
+    shared = _shared_notes(rows)
+    own = [replace(row, notes=tuple(note for note in row.notes if note not in shared)) for row in rows]
+    marked = mark_front(own, axes)
+    return Section(
+        model=model,
+        profile=profile,
+        axes=axes,
+        recommendation=recommend(marked, axes, profile),
+        rows=marked,
+        notes=shared,
+        data=_data(rows),
+        origins=_origins(marked),
+        missing=group_missing(records),
+    )
+
+
+def _shared_notes(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Notes that every row has, so that they are said once; with a single row they stay with it."""
+    if len(rows) < 2:
+        return ()
+    everywhere = set(rows[0].notes).intersection(*(row.notes for row in rows[1:]))
+    return tuple(note for note in rows[0].notes if note in everywhere)
+
+
+def _data(rows: Sequence[Row]) -> tuple[str, ...]:
+    lines: dict[str, None] = {}
+    for row in rows:
+        found = row.quality
+        if found is None:
+            continue
+        scored = f"{found.n:,} labelled rows" if found.n else "no labels"
+        agreed = f"; agreement over {found.agreement_n:,} rows with the {found.reference}" if found.agreement_n else ""
+        lines[f"{found.data}: {scored}{agreed}"] = None
+    return tuple(lines)
+
+
+def _origins(rows: Sequence[Row]) -> tuple[Origin, ...]:
+    """Distinct variants, in the order of rows."""
+    backends: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        if row.variant:
+            backends.setdefault((row.recipe, row.variant.format, row.variant.sha256), []).append(row)
+    return tuple(
+        Origin(recipe=recipe, backends=tuple(dict.fromkeys(row.backend for row in found)), variant=found[0].variant)
+        for (recipe, _, _), found in backends.items()
+        if found[0].variant
+    )

@@ -1,0 +1,221 @@
+"""Sentences that every rendering says alike: how it was measured, what words mean, notes, steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.report import units
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.record import LineageStep, Variant
+    from harness.report.document import Report, Section
+    from harness.report.method import Method, Span
+    from harness.report.missing import MissingCell, MissingGroup
+    from harness.report.row import Row
+
+WORDS = (
+    (
+        "measured",
+        (
+            "Timed on this machine. The latency is the geometric mean of the medians of fresh processes, with its 95 %"
+            " interval (Student's t over processes, never narrower than the samples within them allow)."
+        ),
+    ),
+    ("estimated", "Predicted for the device, with a 90 % interval. Nothing was run on the device."),
+    (
+        "simulated",
+        (
+            "An accelerator that was not here, imitated. Its latency is predicted; its quality was computed on this"
+            " processor; it was never timed."
+        ),
+    ),
+    ("faster, slower", "The 95 % interval of the ratio to the baseline of the same backend excludes 1."),
+    ("no difference shown", "That interval includes 1, or two intervals overlap. It does not say that both are equal."),
+    (
+        "Pareto-optimal",
+        (
+            "No other row has less latency at no less quality, or more quality at no more latency. Rows that need an"
+            " optional accelerator are compared with each other only."
+        ),
+    ),
+)
+"""What the words of a report mean."""
+
+MACHINE = {
+    "time": "Time",
+    "cpu": "Processor",
+    "isa": "Instruction set",
+    "cores": "Cores",
+    "memory_bytes": "Memory",
+    "os": "System",
+    "load_average": "Load at the start",
+}
+
+
+def outcomes(report: Report) -> str:
+    """`22 measured, 2 simulated, 14 skipped, 2 failed`, without the zeros."""
+    return ", ".join(f"{number:,} {name}" for name, number in report.outcomes if number) or "no records"
+
+
+def title(report: Report) -> str:
+    """What was compared for what: `har-watch on rpi4`, or counts when these are many."""
+    models = list(dict.fromkeys(section.model for section in report.sections))
+    profiles = list(dict.fromkeys(section.profile for section in report.sections))
+    if not models:
+        return "Empty run"
+    names = [", ".join(found) if len(found) <= 3 else f"{len(found)} {what}"
+             for found, what in ((models, "models"), (profiles, "profiles"))]  # fmt: skip
+    return " on ".join(names)
+
+
+def heading(section: Section) -> str:
+    """`har-watch on rpi4`."""
+    return f"{section.model} on {section.profile}"
+
+
+def footnotes(section: Section) -> dict[str, int]:
+    """Notes of single rows, numbered in the order of rows."""
+    found: dict[str, int] = {}
+    for row in section.rows:
+        for note in row.notes:
+            found.setdefault(note, len(found) + 1)
+    return found
+
+
+def references(row: Row, numbers: dict[str, int]) -> tuple[int, ...]:
+    """Numbers of a row's notes."""
+    return tuple(sorted(numbers[note] for note in row.notes))
+
+
+def method_facts(method: Method) -> tuple[tuple[str, str], ...]:
+    """How it was measured, as (what, text) in reading order; what is unknown is left out."""
+    return tuple((what, text) for what, text in _facts(method) if text)
+
+
+def step(taken: LineageStep) -> str:
+    """One step of a lineage with its size and time; its notes are not part of it."""
+    size = units.size(taken.size_bytes) if taken.size_bytes is not None else "live object"
+    return f"{taken.name}: {taken.format}, {size}, {taken.seconds:.1f} s ({taken.plugin})"
+
+
+def variant_facts(variant: Variant) -> str:
+    """Format, sizes, parameters and arithmetic of a variant."""
+    parts = [
+        f"{variant.format}, {units.size(variant.size_bytes)}, download {units.size(variant.download_bytes)}",
+        f"{units.scaled_count(variant.parameters)} parameters",
+    ]
+    if variant.nonzero_parameters is not None and variant.nonzero_parameters != variant.parameters:
+        parts[1] += f" ({units.scaled_count(variant.nonzero_parameters)} not zero)"
+    share = units.percent(variant.int8_macs_share) if variant.int8_macs_share else "none"
+    parts.append(f"{units.scaled_count(variant.macs)} MACs, {share} of them int8")
+    parts.append(f"sha256 {variant.sha256[:12]}")
+    if variant.cached:
+        parts.append("from the cache")
+    return "; ".join(parts)
+
+
+def lineage_notes(section: Section) -> tuple[tuple[str, str], ...]:
+    """Everything that plugins noted while variants were made, as (variant and step, note), each once."""
+    found: dict[tuple[str, str], None] = {}
+    for origin in section.origins:
+        for taken in origin.variant.lineage:
+            where = origin.recipe if taken.name == origin.recipe else f"{origin.recipe}, {taken.name}"
+            for note in taken.notes:
+                found[f"{where} ({taken.format})", note] = None
+    return tuple(found)
+
+
+def missing_cell(cell: MissingCell) -> str:
+    """`int8-dynamic in openvino`, with what happened to this cell alone."""
+    text = f"{cell.recipe} in {cell.backend}"
+    if cell.host:
+        text += f" (timed here at {units.quantity(cell.host.median_ns / 1e6, 'ms')} before it failed)"
+    return f"{text}: {cell.error}" if cell.error else text
+
+
+def missing_where(group: MissingGroup) -> str:
+    """`skipped at stage plan, quantize edge-bench 0.1.0`."""
+    where = f" at stage {group.stage}" if group.stage else ""
+    who = f", {group.plugin}" if group.plugin else ""
+    return f"{group.outcome}{where}{who}"
+
+
+def _facts(method: Method) -> Iterable[tuple[str, str]]:
+    machine = dict(method.machine)
+    for key, name in MACHINE.items():
+        if key in machine:
+            value = machine[key]
+            known = key == "memory_bytes" and isinstance(value, int | float)
+            yield name, units.size(value) if known else str(value)
+    software = [f"{name} {machine[key]}" for key, name in (("python", "Python"), ("bench", "bench")) if key in machine]
+    yield "Versions", ", ".join(software + [f"{name} {version}" for name, version in method.versions])
+    yield "Threads", _threads(method)
+    yield "Cells timed", _timing(method)
+    yield "Noise", _noise(method)
+    yield "Timing ended", _stopped(method)
+    yield "Settling", _settling(method)
+    yield "Warm-up", _warm_up(method)
+    for note in method.notes:
+        yield "Note", note
+
+
+def _threads(method: Method) -> str:
+    if not method.threads:
+        return ""
+    reported = [
+        f"{found.backend} {' or '.join(map(str, found.threads_reported)) or 'cannot be read back'}"
+        for found in method.backends
+    ]
+    budget = f"budget {' or '.join(map(str, method.threads))} for every backend"
+    return budget + (f"; what the runtime reports: {', '.join(reported)}" if reported else "")
+
+
+def _timing(method: Method) -> str:
+    if not (method.processes and method.samples and method.calls):
+        return "none"
+    return (
+        f"{method.cells:,}, each in {_span(method.processes)} fresh processes with {_span(method.samples)} samples in"
+        f" all, {_span(method.calls)} inferences a sample"
+    )
+
+
+def _noise(method: Method) -> str:
+    if method.cells == 0:
+        return ""
+    if method.noise is None:
+        return "unknown: no cell was timed in more than one process"
+    found = method.noise
+    cells = "1 cell" if found.cells == 1 else f"{found.cells:,} cells"
+    text = f"{found.verdict}: fresh processes of one cell differ by {found.spread * 100:.2g} % (median of {cells})"
+    return f"{text}. {found.advice}" if found.advice else text
+
+
+def _stopped(method: Method) -> str:
+    names = {"precise": "precise enough", "budget": "time budget spent"}
+    return ", ".join(f"{names.get(name, name)} in {number:,}" for name, number in method.stopped)
+
+
+def _settling(method: Method) -> str:
+    """How long threads stay busy after a sample, and whether they were waited for."""
+    parts = []
+    for found in method.backends:
+        late = f" (not quiet in {found.unsettled} of {found.processes} processes)" if found.unsettled else ""
+        parts.append(f"{found.backend} {units.quantity(found.settle_ns / 1e6, 'ms')}{late}")
+    return f"threads stay busy after a sample for: {', '.join(parts)}" if parts else ""
+
+
+def _warm_up(method: Method) -> str:
+    processes = sum(found.processes for found in method.backends)
+    unsteady = sum(found.unsteady for found in method.backends)
+    if not processes:
+        return ""
+    if not unsteady:
+        return f"until times were steady, in all {processes:,} processes"
+    who = ", ".join(f"{found.backend} {found.unsteady}" for found in method.backends if found.unsteady)
+    return f"not steady when its budget was spent in {unsteady:,} of {processes:,} processes ({who})"
+
+
+def _span(span: Span) -> str:
+    return f"{span.least:,}" if span.least == span.most else f"{span.least:,} to {span.most:,}"

@@ -1,0 +1,228 @@
+"""One sentence that answers the question, with its numbers, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from harness.report import units
+from harness.report.choice import Axes, Reading, fits, latency, needs_option, quality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.report.row import Row
+
+TOLERANCE = 0.01
+"""Quality that a faster variant may lose against the baseline and still be recommended: one point of a hundred."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """What to take.
+
+    Attributes:
+        row: The row that is recommended, None when nothing can be.
+        reference: The baseline it is compared with, None when there is none with numbers or it is the row itself.
+        kind: What kind of number the latency in `sentence` is, empty without a row.
+        sentence: The answer with its numbers.
+        sure: How far to trust it, a sentence each.
+    """
+
+    row: Row | None
+    reference: Row | None
+    kind: Literal["measured", "estimated", "simulated", ""]
+    sentence: str
+    sure: tuple[str, ...]
+
+
+def recommend(rows: Sequence[Row], axes: Axes, profile: str) -> Recommendation:
+    """Recommend the fastest row that loses at most one point of quality.
+
+    Args:
+        rows: The section's rows, with the Pareto-optimal ones marked.
+        axes: What they are compared in.
+        profile: Name of the device.
+    """
+    comparable = [row for row in rows if latency(row, axes) and quality(row, axes)]
+    usable = [row for row in comparable if fits(row)]
+    if not usable:
+        return _nothing(rows, comparable, axes, profile)
+    floor = _reference_quality(comparable, axes) - TOLERANCE - 1e-12
+    good = [row for row in usable if _at(quality(row, axes)) >= floor]
+    if not good:
+        return _none(
+            f"No recommendation for {profile}: every variant that fits the device loses more than one point of"
+            f" {metric_name(axes.metric)} against the baseline."
+        )
+    # An accelerator that has to be bought first is an alternative, not the answer.
+    here = [row for row in good if not needs_option(row)]
+    chosen = min(here or good, key=lambda row: _rank(row, axes))
+    reference = _reference(chosen, comparable, axes)
+    return Recommendation(
+        row=chosen,
+        reference=reference,
+        kind=kind(chosen, axes),
+        sentence=_sentence(chosen, reference, axes, profile),
+        sure=tuple(_doubts(chosen, reference, good, axes, profile)),
+    )
+
+
+def kind(row: Row, axes: Axes) -> Literal["measured", "estimated", "simulated"]:
+    """What kind of number the row's latency on the axes is."""
+    if axes.latency == "measured":
+        return "measured"
+    return (
+        "simulated" if row.kind == "simulated" or (row.estimate and row.estimate.kind == "simulated") else "estimated"
+    )
+
+
+def metric_name(metric: str) -> str:
+    """A metric as people call it."""
+    return {"top1": "top-1 accuracy", "agreement": "agreement with the baseline"}.get(metric, metric)
+
+
+def _nothing(rows: Sequence[Row], comparable: Sequence[Row], axes: Axes, profile: str) -> Recommendation:
+    if not rows:
+        why = "no variant was measured"
+    elif comparable:
+        why = "no variant fits its memory"
+    elif axes.quality is None:
+        why = "the quality of no variant is known, and a fast variant that is wrong is of no use"
+    else:
+        why = "no variant has both a latency and a quality"
+    return _none(f"No recommendation for {profile}: {why}.")
+
+
+def _none(sentence: str) -> Recommendation:
+    return Recommendation(row=None, reference=None, kind="", sentence=sentence, sure=())
+
+
+def _reference_quality(comparable: Sequence[Row], axes: Axes) -> float:
+    if axes.quality == "agreement":
+        return 1.0
+    baselines = [row for row in comparable if row.baseline]
+    return max(_at(quality(row, axes)) for row in baselines or comparable)
+
+
+def _reference(chosen: Row, comparable: Sequence[Row], axes: Axes) -> Row | None:
+    """The baseline of the same backend, else the fastest one; None when the choice is a baseline."""
+    baselines = [row for row in comparable if row.baseline]
+    if chosen.baseline or not baselines:
+        return None
+    return min(baselines, key=lambda row: (row.backend != chosen.backend, _rank(row, axes)))
+
+
+def _rank(row: Row, axes: Axes) -> tuple[float, bool, float, bool]:
+    """Fastest first; of equal ones what was timed here, and faster here, and the plain model."""
+    host = row.host.median_ns if row.host else float("inf")
+    return _at(latency(row, axes)), row.kind == "simulated", host, not row.baseline
+
+
+def _at(reading: Reading | None) -> float:
+    return reading.value if reading else float("nan")
+
+
+def _sentence(chosen: Row, reference: Row | None, axes: Axes, profile: str) -> str:
+    found, good = latency(chosen, axes), quality(chosen, axes)
+    time = units.interval(found.value, found.lo, found.hi, "ms") if found else units.MISSING
+    where = "measured here" if axes.latency == "measured" else f"on {profile}, {kind(chosen, axes)}"
+    share = units.percent(good.value, good.lo, good.hi) if good else units.MISSING
+    n = _rows_scored(chosen, axes)
+    download = units.size(chosen.variant.download_bytes) if chosen.variant else units.MISSING
+    parts = [
+        f"{time} {where}",
+        f"{metric_name(axes.metric)} {share} over {units.count(n)} {'row' if n == 1 else 'rows'}",
+        f"download {download}",
+    ]
+    if reference:
+        base_time, base_good = latency(reference, axes), quality(reference, axes)
+        same = "" if reference.backend == chosen.backend else f" in {reference.backend}"
+        parts[0] += f" (baseline{same} {units.quantity(base_time.value if base_time else None, 'ms')})"
+        parts[1] += f" (baseline{same} {units.percent(base_good.value if base_good else None)})"
+        if reference.variant:
+            parts[2] += f" (baseline{same} {units.size(reference.variant.download_bytes)})"
+    verb = "Keep the baseline" if chosen.baseline else f"Use {chosen.recipe}"
+    return f"{verb} in {chosen.backend}: {parts[0]}; {parts[1]}; {parts[2]}."
+
+
+def _doubts(
+    chosen: Row, reference: Row | None, good: Sequence[Row], axes: Axes, profile: str
+) -> Iterable[str]:  # one sentence for each way to be wrong
+    yield _what_kind(chosen, axes, profile)
+    if reference:
+        yield from _against(chosen, reference, axes, profile)
+    yield from _rivals(chosen, good, axes)
+    estimate = chosen.estimate
+    if axes.latency == "estimated" and estimate and not estimate.in_domain:
+        yield f"The estimate is outside its domain: {'; '.join(estimate.reasons) or 'no reason given'}."
+    if estimate and estimate.fits == "uncertain":
+        yield f"It is uncertain whether it fits the memory of {profile}."
+    if chosen.quality and chosen.quality.note:
+        yield _as_sentence(chosen.quality.note)
+
+
+def _what_kind(chosen: Row, axes: Axes, profile: str) -> str:
+    estimate = chosen.estimate
+    if axes.latency == "estimated" and estimate:
+        prior = ", not calibrated on measurements of it" if "prior" in estimate.basis.lower() else ""
+        if kind(chosen, axes) == "simulated":
+            what = estimate.accelerator or "an accelerator"
+            return f"Simulated: {what} was not here; 90 % interval, basis: {estimate.basis}{prior}."
+        return f"Estimated, not measured on {profile}: 90 % interval, basis: {estimate.basis}{prior}."
+    processes = chosen.host.processes if chosen.host else 0
+    fresh = "process" if processes == 1 else "processes"
+    return f"Measured on this machine: 95 % interval over {processes} fresh {fresh}."
+
+
+def _against(chosen: Row, reference: Row, axes: Axes, profile: str) -> Iterable[str]:
+    ours, theirs = latency(chosen, axes), latency(reference, axes)
+    if axes.latency == "estimated" and ours and theirs:
+        if ours.overlaps(theirs):
+            yield f"On {profile} no difference shown from the baseline: the two intervals overlap."
+        else:
+            yield f"On {profile} its interval lies apart from that of the baseline."
+    if chosen.speed:
+        found = chosen.speed
+        said = units.speed(found.summary.ratio, found.summary.lo95, found.summary.hi95, found.verdict)
+        yield f"Timed on this machine, against the baseline in {chosen.backend}: {said} (95 % interval)."
+    our_share, their_share = quality(chosen, axes), quality(reference, axes)
+    if our_share and their_share and axes.quality == "value":
+        name = metric_name(axes.metric)
+        if our_share.overlaps(their_share):
+            yield f"In {name} no difference shown from the baseline: the two 95 % intervals overlap."
+        else:
+            yield f"In {name} its 95 % interval lies apart from that of the baseline."
+
+
+def _rivals(chosen: Row, good: Sequence[Row], axes: Axes) -> Iterable[str]:
+    ours = latency(chosen, axes)
+    others = [row for row in good if row is not chosen and not row.baseline]
+    near = sum(bool(ours and (theirs := latency(row, axes)) and ours.overlaps(theirs)) for row in others)
+    if near:
+        subject = "1 other variant" if near == 1 else f"{near} other variants"
+        yield f"{subject} within one point of the baseline cannot be told from it: the latency intervals overlap."
+    imitated = kind(chosen, axes) == "simulated"
+    others = [row for row in good if (kind(row, axes) == "simulated") != imitated]
+    yield from _alternative("Without the accelerator" if imitated else "With an accelerator", others, axes)
+
+
+def _alternative(when: str, rows: Sequence[Row], axes: Axes) -> Iterable[str]:
+    if not rows:
+        return
+    best = min(rows, key=lambda row: _rank(row, axes))
+    found = latency(best, axes)
+    time = units.interval(found.value, found.lo, found.hi, "ms") if found else units.MISSING
+    what = f" on {best.estimate.accelerator}" if best.estimate and best.estimate.accelerator else ""
+    yield f"{when}: {best.recipe} in {best.backend}{what}, {time}, {kind(best, axes)}."
+
+
+def _rows_scored(row: Row, axes: Axes) -> int:
+    if row.quality is None:
+        return 0
+    return row.quality.n if axes.quality == "value" else row.quality.agreement_n
+
+
+def _as_sentence(text: str) -> str:
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

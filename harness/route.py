@@ -1,0 +1,225 @@
+"""Routes: the cheapest faithful way from a model's format through a recipe to a format that a backend reads."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.contributions import LIVE
+from harness.errors import RecipeError
+from harness.options import as_mapping, changed, parse_options
+from harness.record import SkipReason
+
+if TYPE_CHECKING:
+    from harness.host import Host
+    from harness.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteStep:
+    """One thing to do on the way.
+
+    Attributes:
+        kind: `technique` or `converter`.
+        name: Name of the contribution, such as `int8-static@onnx` or `checkpoint → onnx`.
+        label: What a reader sees, options included.
+        format: Format after the step.
+        plugin: Plugin whose contribution it is.
+        provider: The same with distribution and version.
+        options: Every option with its value.
+        requires: Distributions that take part.
+        needs: What of the data it cannot do without.
+    """
+
+    kind: str
+    name: str
+    label: str
+    format: str
+    plugin: str
+    provider: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        """Whether its result exists inside one process only."""
+        return self.format == LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoRoute:
+    """Why there is no way."""
+
+    reason: SkipReason
+    detail: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    technique: str
+    label: str
+    forced_format: str
+    options: Any
+    needs: tuple[str, ...]
+    stage: str
+
+
+def check_recipe(host: Host, recipe: Recipe) -> tuple[_Chosen, ...]:
+    """Look every technique up, parse its options and check the order.
+
+    Raises:
+        UsageError: An unknown technique, an option that it does not have, or an order that cannot work.
+    """
+    chosen = []
+    stages = []
+    for step in recipe.steps:
+        technique = host.techniques.get(step.technique).contribution
+        options = parse_options(technique.options, step.options, f"the technique {step.technique}")
+        chosen.append(
+            _Chosen(
+                technique=step.technique,
+                label=str(step),
+                forced_format=step.format,
+                options=options,
+                needs=tuple(sorted(technique.needs)),
+                stage=technique.stage,
+            )
+        )
+        stages.append(technique.stage)
+    if stages != sorted(stages, key=lambda s: s == "artifact"):
+        right = [s for s, stage in zip(recipe.steps, stages, strict=True) if stage == "module"]
+        right += [s for s, stage in zip(recipe.steps, stages, strict=True) if stage == "artifact"]
+        first = next(s for s, stage in zip(recipe.steps, stages, strict=True) if stage == "artifact")
+        raise RecipeError(
+            f"{recipe} cannot work: {first.technique} makes a file, and what follows it changes a live network.",
+            hint=f"The order that works is: {'+'.join(map(str, right))}",
+        )
+    return tuple(chosen)
+
+
+def find_route(
+    host: Host, source_format: str, recipe: Recipe, reads: tuple[str, ...]
+) -> tuple[RouteStep, ...] | NoRoute:
+    """Find the steps from a model's format to the first of the formats that a backend reads and that can be reached.
+
+    Among chains to one format the faithful one wins, then the cheaper, then the shorter.
+    """
+    chosen = check_recipe(host, recipe)
+    reached = _search(host, source_format, chosen)
+    for target in reads:
+        if (len(chosen), target) in reached:
+            return _walk_back(reached, (len(chosen), target))
+    return _why_not(host, reached, chosen, reads)
+
+
+_State = tuple[int, str]
+_Cost = tuple[int, int, int]
+
+
+def _search(
+    host: Host, source_format: str, chosen: tuple[_Chosen, ...]
+) -> dict[_State, tuple[_State, RouteStep] | None]:
+    """Dijkstra over (techniques done, format)."""
+    reached: dict[_State, tuple[_State, RouteStep] | None] = {}
+    queue: list[tuple[_Cost, int, _State, tuple[_State, RouteStep] | None]] = [((0, 0, 0), 0, (0, source_format), None)]
+    pushed = 1
+    while queue:
+        cost, _, state, origin = heapq.heappop(queue)
+        if state in reached:
+            continue
+        reached[state] = origin
+        for extra, following, step in _edges(host, state, chosen):
+            total = (cost[0] + extra[0], cost[1] + extra[1], cost[2] + 1)
+            heapq.heappush(queue, (total, pushed, following, (state, step)))
+            pushed += 1
+    return reached
+
+
+def _edges(
+    host: Host, state: _State, chosen: tuple[_Chosen, ...]
+) -> Iterator[tuple[tuple[int, int], _State, RouteStep]]:
+    done, fmt = state
+    if done < len(chosen):
+        yield from _technique_edges(host, done, fmt, chosen[done])
+    for item in host.converters:
+        converter = item.contribution
+        if converter.source != fmt or not converter.available().ok:
+            continue
+        step = RouteStep(
+            kind="converter",
+            name=item.name,
+            label=item.name,
+            format=converter.target,
+            plugin=item.plugin,
+            provider=item.provider,
+            requires=converter.requires,
+        )
+        # an artifact technique is best done on the format that the backend reads, so converting after it costs more
+        late = 1 if done and chosen[done - 1].stage == "artifact" else 0
+        yield (0 if converter.lossless else 1, converter.cost + late), (done, converter.target), step
+
+
+def _technique_edges(
+    host: Host, done: int, fmt: str, chosen: _Chosen
+) -> Iterator[tuple[tuple[int, int], _State, RouteStep]]:
+    for item in host.implementations:
+        implementation = item.contribution
+        usable = (
+            implementation.technique == chosen.technique
+            and implementation.format == fmt
+            and chosen.forced_format in {"", fmt}
+            and not (changed(chosen.options) & implementation.unsupported)
+            and implementation.available().ok
+        )
+        if not usable:
+            continue
+        result = implementation.produces or fmt
+        step = RouteStep(
+            kind="technique",
+            name=item.name,
+            label=chosen.label,
+            format=result,
+            plugin=item.plugin,
+            provider=item.provider,
+            options=as_mapping(chosen.options),
+            requires=implementation.requires,
+            needs=chosen.needs,
+        )
+        yield (0, 0), (done + 1, result), step
+
+
+def _walk_back(reached: dict[_State, tuple[_State, RouteStep] | None], state: _State) -> tuple[RouteStep, ...]:
+    steps = []
+    origin = reached[state]
+    while origin is not None:
+        state, step = origin
+        steps.append(step)
+        origin = reached[state]
+    return tuple(reversed(steps))
+
+
+def _why_not(
+    host: Host, reached: Mapping[_State, object], chosen: tuple[_Chosen, ...], reads: tuple[str, ...]
+) -> NoRoute:
+    furthest = max(done for done, _ in reached)
+    formats = sorted(fmt for done, fmt in reached if done == furthest)
+    if not chosen:
+        detail = f"reached {', '.join(formats)}; the backend reads {', '.join(reads)}"
+        return NoRoute(reason=SkipReason.NO_CONVERTER, detail=detail)
+    stuck = chosen[min(furthest, len(chosen) - 1)]
+    offered = [i for i in host.implementations if i.contribution.technique == stuck.technique]
+    missing = [a for i in offered if not (a := i.contribution.available()).ok]
+    if missing:
+        hint = f"Install what is missing: {missing[0].install}" if missing[0].install else ""
+        return NoRoute(reason=SkipReason.NO_IMPLEMENTATION, detail=f"{stuck.technique}: {missing[0].reason}", hint=hint)
+    refused = sorted({n for i in offered for n in changed(stuck.options) & i.contribution.unsupported})
+    if refused:
+        detail = f"{stuck.technique} here does not support the option {', '.join(refused)}"
+        return NoRoute(reason=SkipReason.NO_IMPLEMENTATION, detail=detail)
+    where = ", ".join(sorted({i.contribution.format for i in offered})) or "no format"
+    detail = f"{stuck.technique} is done on {where}; the backend reads {', '.join(reads)}"
+    return NoRoute(reason=SkipReason.NO_IMPLEMENTATION, detail=detail)

@@ -1,0 +1,167 @@
+"""The runner: walks a plan from models to records, turning every failure into a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.build.builder import BuildSettings
+from harness.build.cache import open_cache
+from harness.build.variants import build_variants
+from harness.environment import describe_environment, usable_cores
+from harness.examination import Examiner
+from harness.host import Host, load_host
+from harness.measure.subject import MeasureSettings
+from harness.plan import Cell, Plan, complete, expand, read_plan, write_plan
+from harness.prediction import accelerator_of, no_accelerator
+from harness.process.limits import Limits
+from harness.profile import DeviceProfile, builtin_folder, load_profiles, resolve_profile
+from harness.progress import Silent
+from harness.record import SkipReason
+from harness.route import NoRoute
+from harness.rows import Rows, skip
+from harness.run_folder import PLAN, RecordLog, create_run_folder, read_records
+
+if TYPE_CHECKING:
+    from harness.progress import Progress
+    from harness.record import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A plan with every name in it looked up."""
+
+    plan: Plan
+    host: Host
+    cells: tuple[Cell, ...]
+    profiles: tuple[DeviceProfile, ...]
+
+
+def run(
+    plan: Plan, *, host: Host | None = None, out: Path | None = None, progress: Progress | None = None
+) -> tuple[Record, ...]:
+    """Run a plan and return its records, in the order of the plan.
+
+    Args:
+        host: Loaded plugins; loaded here when not given.
+        out: Run folder; `runs/<time>-<profiles>/` below the current folder when not given.
+        progress: Told what happens; silent when not given.
+
+    Raises:
+        HarnessError: The plan or its output folder cannot be used; nothing was written then.
+    """
+    prepared = _prepare(plan, host)
+    folder = out or default_folder(prepared.plan)
+    used = {name for cell in prepared.cells for name in cell.backend.contribution.requires}
+    environment = describe_environment(used, prepared.plan.threads)
+    create_run_folder(folder, write_plan(prepared.plan), environment)
+    return _run_into(folder, prepared, progress or Silent())
+
+
+def resume(folder: Path, *, progress: Progress | None = None) -> tuple[Record, ...]:
+    """Continue a run that was stopped; finished records are kept as they are.
+
+    Raises:
+        HarnessError: The folder holds no run.
+    """
+    return _run_into(folder, _prepare(read_plan(folder / PLAN), None), progress or Silent())
+
+
+def default_folder(plan: Plan) -> Path:
+    """`runs/<time>-<profiles>` below the current folder, a name that is not taken."""
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+    names = "-".join(Path(p).stem for p in plan.profiles)[:60]
+    folder = Path("runs") / f"{stamp}-{names}"
+    number = 2
+    while folder.exists():
+        folder = Path("runs") / f"{stamp}-{names}-{number}"
+        number += 1
+    return folder
+
+
+def _prepare(plan: Plan, host: Host | None) -> _Prepared:
+    host = host or load_host(sources=plan.plugins, block=plan.block)
+    plan = complete(plan, host)
+    known = load_profiles([builtin_folder(), *host.profile_folders])
+    profiles = tuple(resolve_profile(text, known) for text in plan.profiles)
+    return _Prepared(plan=plan, host=host, cells=expand(plan, host), profiles=profiles)
+
+
+def _run_into(folder: Path, prepared: _Prepared, progress: Progress) -> tuple[Record, ...]:
+    """Run what is not finished yet, appending records to the folder."""
+    with RecordLog(folder) as log:
+        rows = Rows(plan=prepared.plan, run=folder.resolve().name, log=log)
+        rows.finished = {record.cell: record for record in read_records(folder)}
+        cells = [c for c in prepared.cells if not all(rows.has(c, p) for p in prepared.profiles)]
+        cells = [c for c in cells if not _skip_early(c, rows, prepared.profiles)]
+        if cells:
+            _run_cells(cells, rows, prepared, progress)
+    order = [rows.identity(c, p) for p in prepared.profiles for c in prepared.cells]
+    return tuple(rows.finished[identity] for identity in order)
+
+
+def _run_cells(cells: Sequence[Cell], rows: Rows, prepared: _Prepared, progress: Progress) -> None:
+    settings = _build_settings(prepared)
+    built = build_variants(cells, prepared.host, prepared.plan, settings, progress)
+    models = list(dict.fromkeys(c.model for c in cells))
+    examiner = Examiner(
+        rows=rows,
+        profiles=prepared.profiles,
+        cache=settings.cache,
+        sources=prepared.host.sources,
+        settings=_measure_settings(prepared.plan, len(models)),
+        progress=progress,
+    )
+    for model in models:
+        examiner.examine([c for c in cells if c.model == model], built)
+
+
+def _skip_early(cell: Cell, rows: Rows, profiles: Sequence[DeviceProfile]) -> bool:
+    """Write the rows of a cell that are known to be impossible before anything is built."""
+    availability = cell.backend.contribution.available()
+    if not availability.ok:
+        hint = f"Install it with: {availability.install}" if availability.install else ""
+        rows.missing(cell, skip(cell, SkipReason.BACKEND_UNAVAILABLE, availability.reason, hint), profiles)
+        return True
+    if isinstance(cell.route, NoRoute):
+        rows.missing(cell, skip(cell, cell.route.reason, cell.route.detail, cell.route.hint), profiles)
+        return True
+    if not cell.backend.contribution.accelerator:
+        return False
+    without = [p for p in profiles if accelerator_of(cell.backend, p) is None]
+    for profile in without:
+        rows.missing(cell, no_accelerator(cell.backend, profile), [profile])
+    return len(without) == len(profiles)
+
+
+def _limits(plan: Plan) -> Limits:
+    megabytes = plan.memory_limit_mb
+    return Limits(answer_s=plan.timeout_s, memory_bytes=megabytes * 10**6 if megabytes else None)
+
+
+def _build_settings(prepared: _Prepared) -> BuildSettings:
+    cores = usable_cores()
+    lanes = min(4, cores)
+    return BuildSettings(
+        cache=open_cache(),
+        lanes=lanes,
+        threads=max(1, cores // lanes),
+        limits=_limits(prepared.plan),
+        plugins=tuple(p.name for p in prepared.host.plugins if p.status in {"ready", "partly broken"}),
+        sources=prepared.host.sources,
+    )
+
+
+def _measure_settings(plan: Plan, models: int) -> MeasureSettings:
+    return MeasureSettings(
+        threads=plan.threads,
+        seed=plan.seed,
+        budget_s=plan.budget_s / models,
+        processes=plan.processes,
+        precision=plan.precision,
+        limits=_limits(plan),
+        lanes=min(4, usable_cores()),
+    )

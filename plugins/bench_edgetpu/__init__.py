@@ -1,0 +1,57 @@
+"""Backend for Google's Edge TPU, imitated: a compiler-like verdict, a simulated latency, real numbers from the CPU."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from harness import AVAILABLE, Availability, Backend, OpGraph, Session, SessionOptions, Simulation, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+HARNESS_API = 1
+
+
+def _available() -> Availability:
+    if find_spec("onnxruntime") is None:
+        return Availability(
+            ok=False,
+            reason="onnxruntime is not installed; it computes the outputs",
+            install="pip install 'edge-bench[onnxruntime]'",
+        )
+    return AVAILABLE
+
+
+def _prepare() -> None:
+    import_module("onnxruntime")  # the host reads memory afterwards
+
+
+def _open(path: Path, options: SessionOptions) -> Session:
+    from bench_edgetpu.session import CpuSession
+
+    return CpuSession(path, threads=options.threads)
+
+
+def _simulate(graph: OpGraph, facts: Mapping[str, Any]) -> Simulation:
+    from bench_edgetpu.simulation import simulate
+
+    return simulate(graph, facts)
+
+
+@hookimpl
+def harness_backends() -> Iterable[Backend]:
+    """The `edgetpu` backend; never timed here, its latency is simulated from the profile's facts."""
+    yield Backend(
+        name="edgetpu",
+        summary="Google Edge TPU, imitated: fully quantised graphs only, latency simulated, outputs from the CPU",
+        reads=("onnx",),
+        prepare=_prepare,
+        open=_open,
+        available=_available,
+        accelerator="edgetpu",
+        simulate=_simulate,
+        requires=("onnxruntime",),
+    )

@@ -1,0 +1,69 @@
+"""ONNX Runtime for bench: a backend that reads `onnx`.
+
+Importing this package imports neither onnxruntime nor numpy; every callable below imports its work when it is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from harness import AVAILABLE, Availability, Backend, Session, SessionOptions, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+HARNESS_API = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxRuntimeOptions:
+    """How ONNX Runtime runs a file.
+
+    Attributes:
+        graph_optimization: How far it rewrites the graph: all, extended, basic or none.
+        allow_spinning: Whether its threads wait actively for work; faster with more than one thread, costs power.
+    """
+
+    graph_optimization: str = "all"
+    allow_spinning: bool = True
+
+
+def _available() -> Availability:
+    try:
+        found = find_spec("onnxruntime") is not None
+    except (ImportError, ValueError):  # a module without a spec, or one that is blocked
+        found = False
+    if found:
+        return AVAILABLE
+    return Availability(ok=False, reason="not installed: onnxruntime", install="pip install 'edge-bench[onnxruntime]'")
+
+
+def _prepare() -> None:
+    from bench_onnxruntime.session import prepare
+
+    prepare()
+
+
+def _open(path: Path, options: SessionOptions) -> Session:
+    from bench_onnxruntime.session import open_model
+
+    return open_model(path, options)
+
+
+@hookimpl
+def harness_backends() -> Iterable[Backend]:
+    """Yield ONNX Runtime on the processor."""
+    yield Backend(
+        name="onnxruntime",
+        summary="ONNX Runtime, CPU execution provider, inputs and outputs bound once",
+        reads=("onnx",),
+        prepare=_prepare,
+        open=_open,
+        kernel_family={"aarch64": "mlas", "x86_64": "mlas"},
+        options=OnnxRuntimeOptions,
+        available=_available,
+        requires=("onnxruntime",),
+    )

@@ -1,0 +1,69 @@
+"""OpenVINO for bench: a backend that reads `openvino-ir` (a folder with model.xml and model.bin) and `onnx`.
+
+Importing this package imports neither openvino nor numpy; every callable below imports its work when it is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from harness import AVAILABLE, Availability, Backend, Session, SessionOptions, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+HARNESS_API = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenVinoOptions:
+    """How OpenVINO runs a model.
+
+    Attributes:
+        inference_precision: What floats are computed in: f32, f16, bf16, or auto for what the processor prefers.
+        hint: What it tunes itself for: latency or throughput.
+    """
+
+    inference_precision: str = "f32"
+    hint: str = "latency"
+
+
+def _available() -> Availability:
+    try:
+        found = find_spec("openvino") is not None
+    except (ImportError, ValueError):  # a module without a spec, or one that is blocked
+        found = False
+    if found:
+        return AVAILABLE
+    return Availability(ok=False, reason="not installed: openvino", install="pip install 'edge-bench[openvino]'")
+
+
+def _prepare() -> None:
+    from bench_openvino.session import prepare
+
+    prepare()
+
+
+def _open(path: Path, options: SessionOptions) -> Session:
+    from bench_openvino.session import open_model
+
+    return open_model(path, options)
+
+
+@hookimpl
+def harness_backends() -> Iterable[Backend]:
+    """Yield OpenVINO on the processor."""
+    yield Backend(
+        name="openvino",
+        summary="OpenVINO, CPU plugin, latency hint, preset tensors",
+        reads=("openvino-ir", "onnx"),
+        prepare=_prepare,
+        open=_open,
+        kernel_family={"aarch64": "openvino", "x86_64": "openvino"},
+        options=OpenVinoOptions,
+        available=_available,
+        requires=("openvino",),
+    )

@@ -1,0 +1,213 @@
+"""PyTorch for bench: exported programs as a runtime, and the way from a live module to `pt2` and `onnx`.
+
+Importing this package imports neither torch nor numpy; every callable below imports its work when it is called.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from harness import (
+    AVAILABLE,
+    Availability,
+    Backend,
+    BuildContext,
+    Converter,
+    GraphReader,
+    Implementation,
+    Model,
+    ModelSource,
+    OpGraph,
+    Session,
+    SessionOptions,
+    hookimpl,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+HARNESS_API = 1
+
+FACTORY = re.compile(r"(?:.+\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_]\w*\Z")
+"""`package.module:factory` or `path/to/file.py:factory`; no dash, so never a reference such as `zoo:har-watch`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorchOptions:
+    """How the exported program is run.
+
+    Attributes:
+        compile: Compile it with TorchInductor first; needs a C++ compiler and takes tens of seconds at the first run.
+    """
+
+    compile: bool = False
+
+
+def _availability(extra: str, *modules: str) -> Callable[[], Availability]:
+    def available() -> Availability:
+        missing = [name for name in modules if not _installed(name)]
+        if not missing:
+            return AVAILABLE
+        return Availability(
+            ok=False, reason=f"not installed: {', '.join(missing)}", install=f"pip install 'edge-bench[{extra}]'"
+        )
+
+    return available
+
+
+def _installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # a module without a spec, or one that is blocked
+        return False
+
+
+_torch = _availability("torch", "torch")
+_exporter = _availability("torch,onnxruntime", "torch", "onnx", "onnxscript", "onnxruntime")
+
+
+def _prepare() -> None:
+    from bench_torch.session import prepare
+
+    prepare()
+
+
+def _open(path: Path, options: SessionOptions) -> Session:
+    from bench_torch.session import open_program
+
+    return open_program(path, options)
+
+
+def _environment(threads: int) -> Mapping[str, str]:
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        # Inductor compiles in the session's own process: a pool of workers would outlive it and disturb the timing.
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+    }
+
+
+def _save_checkpoint(module: Any, context: BuildContext) -> Path:
+    from bench_torch.checkpoint import convert
+
+    return convert(module, context)
+
+
+def _to_pt2(path: Path, context: BuildContext) -> Path:
+    from bench_torch.export import convert
+
+    return convert(path, context)
+
+
+def _to_onnx(path: Path, context: BuildContext) -> Path:
+    from bench_torch.onnx_export import convert
+
+    return convert(path, context)
+
+
+def _to_half(path: Path, options: Any, context: BuildContext) -> Path:
+    from bench_torch.half import apply
+
+    return apply(path, options, context)
+
+
+def _read_pt2(path: Path) -> OpGraph:
+    from bench_torch.graph import read_pt2
+
+    return read_pt2(path)
+
+
+def _hash_pt2(path: Path) -> str:
+    from bench_torch.content import hash_pt2
+
+    return hash_pt2(path)
+
+
+def _read_checkpoint(path: Path) -> OpGraph:
+    from bench_torch.graph import read_checkpoint
+
+    return read_checkpoint(path)
+
+
+def _hash_checkpoint(path: Path) -> str:
+    from bench_torch.checkpoint import hash_checkpoint
+
+    return hash_checkpoint(path)
+
+
+def _claims(ref: str) -> bool:
+    return FACTORY.fullmatch(ref) is not None
+
+
+def _load(ref: str, cache: Path, seed: int) -> Model:  # noqa: ARG001  a factory keeps nothing in the cache
+    from bench_torch.factory import load
+
+    return load(ref, seed)
+
+
+@hookimpl
+def harness_models() -> Iterable[ModelSource]:
+    """Yield the source of the user's own torch networks."""
+    yield ModelSource(
+        name="torch-factory",
+        summary="package.module:factory or file.py:factory, a callable that returns (nn.Module, example input)",
+        claims=_claims,
+        format="module",
+        list_models=lambda: (),
+        load=_load,
+        # A factory may read its weights from a file: its source code does not tell whether they have changed.
+        identity=lambda ref: None,  # noqa: ARG005
+        available=_torch,
+        requires=("torch",),
+    )
+
+
+@hookimpl
+def harness_implementations() -> Iterable[Implementation]:
+    """Yield half precision for live modules."""
+    yield Implementation(technique="fp16", format="checkpoint", apply=_to_half, available=_torch, requires=("torch",))
+
+
+@hookimpl
+def harness_converters() -> Iterable[Converter]:
+    """Yield the ways from a live module to files."""
+    yield Converter(
+        source="module", target="checkpoint", convert=_save_checkpoint, cost=1, available=_torch, requires=("torch",)
+    )
+    yield Converter(source="checkpoint", target="pt2", convert=_to_pt2, cost=2, available=_torch, requires=("torch",))
+    yield Converter(
+        source="checkpoint",
+        target="onnx",
+        convert=_to_onnx,
+        cost=3,
+        available=_exporter,
+        requires=("torch", "onnx", "onnxscript", "onnxruntime"),
+    )
+
+
+@hookimpl
+def harness_graph_readers() -> Iterable[GraphReader]:
+    """Yield the readers of torch's own formats."""
+    yield GraphReader(format="pt2", read=_read_pt2, content_sha256=_hash_pt2, requires=("torch",))
+    yield GraphReader(format="checkpoint", read=_read_checkpoint, content_sha256=_hash_checkpoint, requires=("torch",))
+
+
+@hookimpl
+def harness_backends() -> Iterable[Backend]:
+    """Yield torch as a runtime of exported programs."""
+    yield Backend(
+        name="torch",
+        summary="PyTorch, the exported program operator by operator (compile=true: TorchInductor)",
+        reads=("pt2",),
+        prepare=_prepare,
+        open=_open,
+        kernel_family={"aarch64": "torch", "x86_64": "torch"},
+        options=TorchOptions,
+        available=_torch,
+        environment=_environment,
+        requires=("torch",),
+    )

@@ -1,0 +1,8 @@
+"""Misspells a hook."""
+
+import harness
+
+
+@harness.hookimpl
+def harness_backend():
+    return []
