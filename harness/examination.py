@@ -13,7 +13,7 @@ from harness.environment import cpu_name
 from harness.estimate.interval import Estimate
 from harness.graph_json import read_graph
 from harness.measure.group import measure
-from harness.measure.score import score_all
+from harness.measure.score import outputs_key, score_apart
 from harness.measure.subject import MeasureSettings, Subject
 from harness.prediction import Device, predict
 from harness.quality import Reference, judge
@@ -23,6 +23,7 @@ from harness.rows import Rows, describe_variant
 if TYPE_CHECKING:
     from harness.build.cache import Cache
     from harness.build.variants import BuiltVariant
+    from harness.host import Host
     from harness.plan import Cell
     from harness.profile import DeviceProfile
     from harness.progress import Progress
@@ -53,7 +54,7 @@ class Examiner:
     rows: Rows
     profiles: tuple[DeviceProfile, ...]
     cache: Cache
-    sources: tuple[str, ...]
+    host: Host
     settings: MeasureSettings
     progress: Progress
 
@@ -70,11 +71,11 @@ class Examiner:
                 ready[cell.name] = item
         if not ready:
             return
-        qualities = self._score(ready)
         measured = self._measure(ready)
+        qualities = self._score(ready)
         for name, item in ready.items():
             for profile in item.profiles:
-                self.rows.write(self._record(item, profile, qualities[name], measured.get(name)))
+                self.rows.write(self._record(item, profile, qualities.get(name), measured.get(name)))
 
     def _look(self, cell: Cell, result: BuiltVariant) -> Examined:
         """Look at a variant through every profile; rows that a profile rules out are written at once."""
@@ -105,50 +106,50 @@ class Examiner:
 
     def _subject(self, cell: Cell, result: BuiltVariant, folder: Path) -> Subject:
         backend = cell.backend.contribution
+        variant_sha256 = result.built.sha256 or result.built.key
+        versions = {name: installed_version(name) for name in backend.requires}
+        runtime = (cell.backend_text, cell.backend.provider, versions)
+        outputs = outputs_key(variant_sha256, result.model.key, runtime, cpu_name())
         return Subject(
             name=cell.name,
             label=f"{cell.model} {cell.recipe} in {cell.backend_text}",
             backend=backend.name,
             options=cell.options,
             path=result.built.path,
-            variant_sha256=result.built.sha256 or result.built.key,
+            variant_sha256=variant_sha256,
             model_folder=folder,
-            plugins=(cell.backend.plugin,),
-            sources=self.sources,
+            outputs=self.cache.entry("scores", f"{outputs}.npz"),
+            plugins=self.host.plugin_sources(cell.backend.plugin),
             provider=cell.backend.provider,
             environment=backend.environment,
-            versions={name: installed_version(name) for name in backend.requires},
+            versions=versions,
             baseline=cell.baseline,
         )
 
     def _measure(self, ready: Mapping[str, Examined]) -> Mapping[str, Measurement | Failure]:
-        """Time what runs on this machine; an accelerator that is not here is never timed."""
-        timed = [item.subject for item in ready.values() if not item.cell.backend.contribution.accelerator]
-        if not timed:
-            return {}
-        model = next(iter(ready.values())).cell.model
-        self.progress.stage(f"measuring {model}", 1)
-        measured = measure(timed, self.settings, self.progress.say)
-        self.progress.step(model)
-        return measured
+        """Time what runs on this machine, scoring it on the way; an accelerator that is not here is never timed."""
+        timed = [r.subject for r in ready.values() if not r.cell.backend.contribution.accelerator]
+        apart = [r.subject for r in ready.values() if r.cell.backend.contribution.accelerator]
+        self.progress.stage(f"measuring {next(iter(ready.values())).cell.model}", 1)
+        results: dict[str, Measurement | Failure] = {}
+        results |= score_apart(apart, self.settings)
+        if timed:
+            results |= measure(timed, self.settings, self.progress.say)
+        self.progress.step(f"{len(timed)} timed, {len(apart)} simulated")
+        return results
 
     def _score(self, ready: Mapping[str, Examined]) -> Mapping[str, Quality | Failure]:
-        subjects = [item.subject for item in ready.values()]
-        self.progress.stage(f"scoring {subjects[0].label.split()[0]}", len(subjects))
-        outputs: dict[str, Path] = {}
-        result: dict[str, Quality | Failure] = {}
-        for subject, scored in score_all(subjects, self.settings, self.cache, cpu_name(), self.progress.say):
-            self.progress.step(subject.label)
-            if isinstance(scored, Failure):
-                result[subject.name] = scored
-            else:
-                outputs[subject.name] = scored
-        for name, path in outputs.items():
-            result[name] = _judge(ready[name], path, _reference(ready[name], ready, outputs))
-        return result
+        outputs = {name: r.subject.outputs for name, r in ready.items() if r.subject.outputs.is_file()}
+        return {
+            name: _judge(ready[name], path, _reference(ready[name], ready, outputs)) for name, path in outputs.items()
+        }
 
     def _record(
-        self, item: Examined, profile: DeviceProfile, quality: Quality | Failure, measured: Measurement | Failure | None
+        self,
+        item: Examined,
+        profile: DeviceProfile,
+        quality: Quality | Failure | None,
+        measured: Measurement | Failure | None,
     ) -> Record:
         prediction = item.predictions[profile.name]
         failures = [f for f in (measured, quality) if isinstance(f, Failure)]

@@ -18,7 +18,8 @@ KINDS = frozenset({
     "pool_max", "pool_avg", "global_pool", "reduce",
     # pointwise
     "add", "sub", "mul", "div", "min", "max", "pow", "sqrt", "exp", "compare", "elementwise",
-    "relu", "relu6", "clip", "leaky_relu", "prelu", "sigmoid", "tanh", "hardsigmoid", "hardswish", "swish", "gelu", "erf",
+    "relu", "relu6", "clip", "leaky_relu", "prelu", "sigmoid", "tanh", "hardsigmoid", "hardswish", "swish", "gelu",
+    "erf",
     "batch_norm", "layer_norm", "norm", "softmax",
     # data movement
     "concat", "split", "slice", "pad", "resize", "transpose", "gather", "expand", "copy",

@@ -7,17 +7,15 @@ and their answers are consumed inside the `try`.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 import sys
 import time
 import traceback
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -82,7 +80,14 @@ class Host:
     meters: Registry[Meter]
     profile_folders: tuple[Path, ...]
     report_formats: Registry[ReportFormatContribution]
-    sources: tuple[str, ...] = ()
+
+    def plugin_sources(self, *names: str) -> tuple[PluginSource, ...]:
+        """What a child needs to load plugins that this host has loaded: those named, or all that work."""
+        return tuple(
+            PluginSource(name=p.name, target=p.target, distribution=p.distribution, version=p.version)
+            for p in self.plugins
+            if p.status in {"ready", "partly broken"} and (not names or p.name in names)
+        )
 
     def failures_of(self, plugin: str) -> tuple[PluginFailure, ...]:
         """What one plugin did wrong."""
@@ -101,6 +106,16 @@ class _Candidate:
         if self.entry_point is not None:
             return self.entry_point.load()
         return _load_source(self.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginSource:
+    """Where a plugin comes from, as a child process needs it: no installed metadata is searched there."""
+
+    name: str
+    target: str
+    distribution: str
+    version: str
 
 
 @dataclass(slots=True)
@@ -130,14 +145,29 @@ def load_host(
     """
     if allow is None and "BENCH_PLUGINS" in os.environ:
         allow = [n for n in os.environ["BENCH_PLUGINS"].split(",") if n]
+    candidates = _candidates(sources)
+    return _load_all(
+        candidates, {c.name for c in candidates if c.name not in block and (allow is None or c.name in allow)}
+    )
+
+
+def load_given(sources: Iterable[Mapping[str, str]]) -> Host:
+    """Load exactly the plugins that a host named with `plugin_sources`; for child processes."""
+    given = [
+        _Candidate(name=s["name"], target=s["target"], distribution=s["distribution"], version=s["version"])
+        for s in sources
+    ]
+    return _load_all(given, {c.name for c in given})
+
+
+def _load_all(candidates: Sequence[_Candidate], wanted: Collection[str]) -> Host:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     loading = _Loading(manager)
-    for candidate in _candidates(sources):
-        wanted = candidate.name not in block and (allow is None or candidate.name in allow)
-        _load(loading, candidate, wanted=wanted)
+    for candidate in candidates:
+        _load(loading, candidate, wanted=candidate.name in wanted)
     found = {hook: list(_ask_all(loading, hook, kind)) for hook, kind in YIELDS.items()}
-    return _host(loading, found, tuple(sources))
+    return _host(loading, found)
 
 
 def _candidates(sources: Sequence[str]) -> list[_Candidate]:
@@ -155,9 +185,9 @@ def _candidates(sources: Sequence[str]) -> list[_Candidate]:
     return found
 
 
-def _load_source(source: str) -> ModuleType:
+def _load_source(source: str) -> Any:
     if not source.endswith(".py"):
-        return importlib.import_module(source)
+        return EntryPoint(name="", value=source, group=GROUP).load()
     path = Path(source)
     if not path.is_file():
         raise UsageError(f"there is no plugin file {source}.", hint="Give the path of a .py file or a module's name.")
@@ -265,7 +295,7 @@ def _name_of(item: Any) -> str:
     return str(getattr(item, "name", item))
 
 
-def _host(loading: _Loading, found: dict[str, list[Registered[Any]]], sources: tuple[str, ...]) -> Host:
+def _host(loading: _Loading, found: dict[str, list[Registered[Any]]]) -> Host:
     broken = {f.plugin for f in loading.failures}
     plugins = [
         p if p.name not in broken else _with_status(p, "broken" if p.name not in loading.active else "partly broken")
@@ -283,7 +313,6 @@ def _host(loading: _Loading, found: dict[str, list[Registered[Any]]], sources: t
         meters=Registry("meter", "bench plugins", found["harness_meters"]),
         profile_folders=tuple(r.contribution for r in found["harness_profiles"]),
         report_formats=Registry("report format", "bench plugins", found["harness_report_formats"]),
-        sources=sources,
     )
 
 

@@ -38,6 +38,11 @@ def parse_options(options: type, given: Mapping[str, Any], where: str) -> Any:
         raise RecipeError(message, hint=f"{first['msg']}.") from None
 
 
+def restore_options(options: type, checked: Mapping[str, Any]) -> Any:
+    """Make an instance from values that `parse_options` has checked and that went through JSON."""
+    return options(**{k: tuple(v) if isinstance(v, list) else v for k, v in checked.items()})
+
+
 def as_mapping(options: Any) -> dict[str, Any]:
     """All options with their values, defaults included, by name."""
     return {f.name: getattr(options, f.name) for f in sorted(fields(options), key=lambda f: f.name)}

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from harness.contributions import Backend, ModelSource
     from harness.host import Host
 
-BUDGET_S = 40.0
+BUDGET_S = 30.0
+"""Enough for the fewest rounds in three processes of each cell of the default run, on two processors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,8 +195,8 @@ class Record:
     """One line of records.jsonl.
 
     `outcome` is `measured` (timed on this machine), `simulated` (an accelerator imitated, numbers computed on this
-    processor, never timed), `skipped` or `failed`. A measured cell whose quality could not be scored is `failed` at
-    stage `quality` and keeps its measurement.
+    processor, never timed), `skipped` or `failed`. A cell whose quality could not be scored is `failed` at stage
+    `quality`, and keeps its measurement where it had one.
     """
 
     schema: int

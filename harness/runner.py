@@ -111,7 +111,7 @@ def _run_cells(cells: Sequence[Cell], rows: Rows, prepared: _Prepared, progress:
         rows=rows,
         profiles=prepared.profiles,
         cache=settings.cache,
-        sources=prepared.host.sources,
+        host=prepared.host,
         settings=_measure_settings(prepared.plan, len(models)),
         progress=progress,
     )
@@ -150,8 +150,7 @@ def _build_settings(prepared: _Prepared) -> BuildSettings:
         lanes=lanes,
         threads=max(1, cores // lanes),
         limits=_limits(prepared.plan),
-        plugins=tuple(p.name for p in prepared.host.plugins if p.status in {"ready", "partly broken"}),
-        sources=prepared.host.sources,
+        plugins=prepared.host.plugin_sources(),
     )
 
 

@@ -17,6 +17,7 @@ import psutil
 from harness.digest import digest_of
 from harness.errors import HarnessError
 from harness.measure.opened import Opened, failure_of, prepare_all
+from harness.measure.score import score_opened
 from harness.measure.statistics import median_interval, summarise
 from harness.measure.subject import MeasureSettings, Subject
 from harness.record import Failure, Measurement
@@ -48,6 +49,8 @@ class _Group:
 def measure(subjects: Sequence[Subject], settings: MeasureSettings, say: Say) -> dict[str, Result]:
     """Measure all subjects, in as few groups as memory allows, the baselines in each.
 
+    Outputs on the test split that are not there yet are computed on the way, after the rounds of the first process.
+
     Returns:
         For each subject's name a measurement or a failure.
     """
@@ -77,6 +80,8 @@ def _measure_group(group: _Group, subjects: Sequence[Subject]) -> list[Subject]:
             taken = [s for s in taken if s not in left]
         try:
             _rounds(group, opened, process)
+            if process == 0:
+                _score(group, opened)
         finally:
             _close(group, opened)
         taken = [s for s in taken if s.name not in group.failures]
@@ -108,7 +113,8 @@ def _open(
     for number, session in enumerate(opened):
         group.say(f"process {process + 1}: opening {session.subject.label}")
         try:
-            session.open(group.settings, group.calls.get(session.subject.name, 0))
+            session.open(group.settings.threads)
+            session.warm(group.calls.get(session.subject.name, 0))
         except HarnessError as error:
             group.failures[session.subject.name] = failure_of(session, "open", error)
             continue
@@ -148,6 +154,12 @@ def _rounds(group: _Group, opened: list[Opened], process: int) -> None:
                 group.failures[session.subject.name] = failure_of(session, "measure", error)
 
 
+def _score(group: _Group, opened: list[Opened]) -> None:
+    group.say("scoring")
+    alive = [o for o in opened if o.subject.name not in group.failures]
+    group.failures |= score_opened(alive, group.settings.lanes)
+
+
 def _narrow(group: _Group, opened: Opened) -> bool:
     middle, low, high = median_interval(opened.latency_ns)
     return (high - low) / 2 <= group.settings.precision / 2 * middle
@@ -157,7 +169,7 @@ def _close(group: _Group, opened: list[Opened]) -> None:
     for session in opened:
         name = session.subject.name
         if name in group.failures:
-            session.worker.close()
+            session.worker.kill()
             continue
         try:
             session.finish()

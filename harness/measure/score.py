@@ -1,77 +1,70 @@
-"""Scoring: outputs of every variant in every backend on the test split, a few processes at a time, cached."""
+"""Scoring: outputs of a variant in a backend on the test split, a few processes at a time, cached."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from harness.build.cache import Cache, discard
+from harness.build.cache import discard
 from harness.digest import digest_of
 from harness.errors import HarnessError
-from harness.measure.opened import Opened, failure_of
-from harness.process.worker import Worker
+from harness.measure.opened import Opened, failure_of, prepare_all
+from harness.process.worker import first_to_answer
 from harness.record import Failure
 
 if TYPE_CHECKING:
     from harness.measure.subject import MeasureSettings, Subject
 
-Scored = Path | Failure
 
-
-def score_key(subject: Subject, cpu: str) -> str:
-    """What decides the outputs: the file, the runtime with its options and version, the rows, and the processor.
+def outputs_key(variant_sha256: str, model_key: str, backend: Sequence[Any], cpu: str) -> str:
+    """What decides the outputs: the file, the rows, the runtime with its options and version, and the processor.
 
     The processor takes part because one int8 file gives different numbers on processors with and without
     dot-product instructions.
     """
-    return digest_of([
-        subject.variant_sha256, subject.backend, dict(subject.options), dict(subject.versions), subject.provider,
-        subject.model_folder.name, cpu,
-    ])  # fmt: skip
+    return digest_of([variant_sha256, model_key, list(backend), cpu])
 
 
-def score_all(
-    subjects: Sequence[Subject], settings: MeasureSettings, cache: Cache, cpu: str, say: Callable[[str], None]
-) -> Iterator[tuple[Subject, Scored]]:
-    """Yield for each subject the .npz file of its outputs, or why there is none."""
-    pending: list[tuple[Opened, Path]] = []
-    for subject in subjects:
-        target = cache.entry("scores", f"{score_key(subject, cpu)}.npz")
-        if target.is_file():
-            yield subject, target
+def score_apart(subjects: Sequence[Subject], settings: MeasureSettings) -> dict[str, Failure]:
+    """Score subjects that are not timed, in processes of their own; returns what failed."""
+    wanted = [s for s in subjects if not s.outputs.is_file()]
+    failures: dict[str, Failure] = {}
+    ready = []
+    for item in prepare_all(wanted, settings):
+        if isinstance(item, tuple):
+            failures[item[0].name] = item[1]
             continue
-        if len(pending) >= settings.lanes:
-            yield _receive(*pending.pop(0), cache)
-        say(f"scoring {subject.label}")
-        pending.append((_send(subject, settings, target), target))
-    for opened, target in pending:
-        yield _receive(opened, target, cache)
+        try:
+            item.open(settings.threads)
+        except HarnessError as error:
+            failures[item.subject.name] = failure_of(item, "open", error)
+        else:
+            ready.append(item)
+    failures |= score_opened(ready, settings.lanes)
+    for opened in ready:
+        opened.worker.kill()
+    return failures
 
 
-def _send(subject: Subject, settings: MeasureSettings, target: Path) -> Opened:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # processes that run side by side share the processors; nothing is timed here
-    threads = max(1, settings.threads // settings.lanes)
-    worker = Worker(settings.limits, subject.environment(threads))
-    folder = str(subject.model_folder)
-    worker.send("prepare", plugins=subject.plugins, sources=subject.sources, backend=subject.backend)
-    worker.send("open", path=str(subject.path), model_folder=folder, threads=threads,
-                options=dict(subject.options))  # fmt: skip
-    worker.send("score", model_folder=folder, outputs=str(target.with_suffix(f".{worker.pid}")))
-    return Opened(subject=subject, worker=worker)
+def score_opened(opened: Sequence[Opened], lanes: int) -> dict[str, Failure]:
+    """Score open sessions whose outputs are not there yet, a few at a time; returns what failed.
 
-
-def _receive(opened: Opened, target: Path, cache: Cache) -> tuple[Subject, Scored]:
-    scratch = target.with_suffix(f".{opened.worker.pid}")
-    stage = "open"
-    try:
-        opened.worker.receive()
-        opened.worker.receive()
-        stage = "quality"
-        opened.worker.receive()
-    except HarnessError as error:
-        discard(scratch)
-        return opened.subject, failure_of(opened, stage, error)
-    opened.worker.close()
-    return opened.subject, cache.commit(scratch, "scores", target.name)
+    Nothing is timed, so sessions may overlap.
+    """
+    waiting = [o for o in opened if not o.subject.outputs.is_file()]
+    pending: list[Opened] = []
+    failures: dict[str, Failure] = {}
+    while waiting or pending:
+        while waiting and len(pending) < lanes:
+            pending.append(waiting.pop(0))
+            pending[-1].subject.outputs.parent.mkdir(parents=True, exist_ok=True)
+            pending[-1].ask_to_score()
+        session = pending.pop(first_to_answer([o.worker for o in pending]))
+        scratch = session.scratch_outputs
+        try:
+            session.worker.receive()
+            scratch.rename(session.subject.outputs)
+        except HarnessError as error:
+            discard(scratch)
+            failures[session.subject.name] = failure_of(session, "quality", error)
+    return failures

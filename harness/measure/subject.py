@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.host import PluginSource
     from harness.process.limits import Limits
 
 
@@ -23,6 +24,7 @@ class Subject:
         plugins: Plugins that the child loads.
         provider: The backend's plugin, distribution and version.
         environment: Environment variables of the child, for a number of threads.
+        outputs: Where its outputs on the test split belong; they are computed when the file is not there.
         versions: Versions of the distributions that the backend uses.
         baseline: Whether it is the unoptimised model, which is in every group.
     """
@@ -34,8 +36,8 @@ class Subject:
     path: Path
     variant_sha256: str
     model_folder: Path
-    plugins: tuple[str, ...]
-    sources: tuple[str, ...]
+    outputs: Path
+    plugins: tuple[PluginSource, ...]
     provider: str
     environment: Callable[[int], Mapping[str, str]]
     versions: Mapping[str, str] = field(default_factory=dict)

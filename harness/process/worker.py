@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any, Self
 
@@ -59,6 +59,7 @@ class Worker:
         self._output = _Output(self._process.stdout, limits.output_bytes)
         self._pending = b""
         self._closed = False
+        self._deadline: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +93,7 @@ class Worker:
         """Send a request without waiting."""
         if self._closed:
             raise ChildError("the process is gone.", hint="Run again; if it stays, run: bench doctor")
+        self._deadline = None if self._limits.answer_s is None else time.monotonic() + self._limits.answer_s
         with suppress(BrokenPipeError):  # `receive` says how the child died
             os.write(self._requests, json.dumps({"do": do, **message}).encode() + b"\n")
 
@@ -102,8 +104,16 @@ class Worker:
             return dict(reply)
         raise RemoteError(reply)
 
+    def fileno(self) -> int:
+        """The descriptor that becomes readable when the child has answered."""
+        return self._replies
+
+    def must_be_stopped(self) -> bool:
+        """Whether the child is over a limit, so that `receive` would stop it."""
+        late = self._deadline is not None and time.monotonic() > self._deadline
+        return late or self._output.flooded or self.rss_bytes() > self._memory_limit_bytes
+
     def _line(self) -> bytes:
-        deadline = None if self._limits.answer_s is None else time.monotonic() + self._limits.answer_s
         while b"\n" not in self._pending:
             readable, _, _ = select.select([self._replies], [], [], POLL_S)
             if readable:
@@ -111,11 +121,11 @@ class Worker:
                 if not chunk:
                     raise self._death()
                 self._pending += chunk
-            self._enforce(deadline)
+            self._enforce()
         line, _, self._pending = self._pending.partition(b"\n")
         return line
 
-    def _enforce(self, deadline: float | None) -> None:
+    def _enforce(self) -> None:
         if self._output.flooded:
             self.kill()
             limit = self._limits.output_bytes / 2**20
@@ -126,7 +136,7 @@ class Worker:
             limit, used = self._memory_limit_bytes / 2**20, rss / 2**20
             hint = "Allow more with --memory-limit, or use a smaller model."
             raise ChildError(f"it used {used:.0f} MiB of memory, limit {limit:.0f} MiB, and was stopped.", hint=hint)
-        if deadline is not None and time.monotonic() > deadline:
+        if self._deadline is not None and time.monotonic() > self._deadline:
             self.kill()
             hint = f"Allow more with --timeout.  {self._output.hint()}".strip()
             raise ChildError(f"it did not answer within {self._limits.answer_s:.0f} s and was stopped.", hint=hint)
@@ -173,6 +183,15 @@ class Worker:
         os.close(self._replies)
         os.close(self._lifeline)
         self._output.join()
+
+
+def first_to_answer(workers: Sequence[Worker]) -> int:
+    """Wait until one of several workers has answered or is gone; return its place in the sequence."""
+    while True:
+        readable, _, _ = select.select(workers, [], [], POLL_S)
+        for place, worker in enumerate(workers):
+            if worker in readable or worker.must_be_stopped():
+                return place
 
 
 class _Output:
