@@ -17,7 +17,6 @@ from harness import (
     BuildContext,
     Converter,
     GraphReader,
-    Implementation,
     Model,
     ModelSource,
     OpGraph,
@@ -109,12 +108,6 @@ def _to_onnx(path: Path, context: BuildContext) -> Path:
     return convert(path, context)
 
 
-def _to_half(path: Path, options: Any, context: BuildContext) -> Path:
-    from bench_torch.half import apply
-
-    return apply(path, options, context)
-
-
 def _read_pt2(path: Path) -> OpGraph:
     from bench_torch.graph import read_pt2
 
@@ -164,12 +157,6 @@ def harness_models() -> Iterable[ModelSource]:
         available=_torch,
         requires=("torch",),
     )
-
-
-@hookimpl
-def harness_implementations() -> Iterable[Implementation]:
-    """Yield half precision for live modules."""
-    yield Implementation(technique="fp16", format="checkpoint", apply=_to_half, available=_torch, requires=("torch",))
 
 
 @hookimpl

@@ -94,5 +94,3 @@ def test_one_outlier_does_not_make_a_steady_window_unsteady() -> None:
 
 def test_few_samples_are_never_steady() -> None:
     assert not is_steady([100] * 9)
-
-

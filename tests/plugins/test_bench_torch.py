@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 
 import bench_torch
-from harness import ArtifactError, BuildContext, Model, NoOptions, SessionOptions, UnsupportedError
+from harness import ArtifactError, BuildContext, Model, SessionOptions, UnsupportedError
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
@@ -71,12 +70,6 @@ class Rigid(nn.Module):
         return x.reshape(1, 12).relu()
 
 
-class Loud(nn.Linear):
-    def __init__(self):
-        super().__init__(2, 2)
-        nn.init.constant_(self.weight, 1e6)
-
-
 def awake(net, x):
     # Fresh weights give an output that is all bias and tells nothing of the layers before: normalise, drop the bias.
     for part in net.modules():
@@ -104,10 +97,6 @@ def mixed():
 
 def rigid():
     return Rigid(), torch.randn(1, 3, 4)
-
-
-def loud():
-    return Loud(), torch.ones(1, 2)
 
 
 def lone():
@@ -539,35 +528,6 @@ def test_the_onnx_file_is_clean_and_gives_the_same_numbers(
     batch = np.concatenate([built.model.example[0]] * 3)
     np.testing.assert_allclose(session.run(None, {"input": batch})[0][2:], eager(built.model)[0], atol=1e-5)
     assert "torchvision" not in "".join(capfd.readouterr())
-
-
-def test_fp16_halves_the_weights_and_computes_in_float32(
-    built: Built, convert: Any, backend: Any, read: Any, tmp_path: Path
-) -> None:
-    implementation = next(iter(bench_torch.harness_implementations()))
-    notes: list[str] = []
-    context = context_of(built.model, tmp_path / "half", notes)
-    half = implementation.apply(built.checkpoint, NoOptions(), context)
-    pt2 = convert["checkpoint", "pt2"](half, context)
-    assert "weights are stored in float16 and computed in float32: a smaller file, not a faster network" in notes
-    whole = convert["checkpoint", "pt2"](built.checkpoint, context_of(built.model, tmp_path / "whole", notes))
-    assert pt2.stat().st_size < whole.stat().st_size
-    assert {op.precision for op in read["pt2"].read(pt2).operators if op.kind == "conv"} == {"fp32"}
-    session = backend.open(pt2, options())
-    session.bind(built.model.example)()
-    got, expected = session.outputs()[0], eager(built.model)[0]
-    session.close()
-    assert got.dtype == np.float32
-    assert np.linalg.norm(got - expected) < 2e-2 * np.linalg.norm(expected)
-
-
-def test_fp16_refuses_a_weight_that_overflows(nets: Path, source: Any, convert: Any, tmp_path: Path) -> None:
-    model = source.load(f"{nets}:loud", tmp_path, 0)
-    context = context_of(model, tmp_path, [])
-    checkpoint = convert["module", "checkpoint"](model.payload, context)
-    implementation = next(iter(bench_torch.harness_implementations()))
-    with pytest.raises(UnsupportedError, match="range of half precision"):
-        implementation.apply(checkpoint, NoOptions(), replace(context, workdir=tmp_path))
 
 
 def counted(model: Model) -> int:
