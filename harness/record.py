@@ -89,6 +89,7 @@ class ProcessReading:
         steady: Whether warm-up ended because times were steady, not because its budget was spent.
         baseline_rss_bytes: Resident memory with the runtime imported and nothing opened.
         peak_rss_bytes: High-water mark of resident memory since then.
+        opened_alone: Whether nothing else was opened at the same time, so that `load_ns` and `first_run_ns` count.
     """
 
     load_ns: int
@@ -100,6 +101,7 @@ class ProcessReading:
     steady: bool
     baseline_rss_bytes: int
     peak_rss_bytes: int
+    opened_alone: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +116,8 @@ class Measurement:
         rounds: For each entry of `latency_ns` the interleaved round it was taken in; equal numbers in one group
             were taken next to each other in time.
         warmup_ns: The same before times were steady.
-        load_ns: Median over processes.
-        first_run_ns: Median over processes.
+        load_ns: Median over the processes that opened alone.
+        first_run_ns: The same.
         baseline_rss_bytes: Median over processes.
         peak_rss_bytes: Largest over processes.
         stopped: `precise` when the interval was narrow enough, `budget` when time was up.

@@ -16,7 +16,7 @@ import psutil
 
 from harness.digest import digest_of
 from harness.errors import HarnessError
-from harness.measure.opened import Opened, failure_of, prepare_all
+from harness.measure.opened import Opened, failure_of, kept, open_all, prepare_all
 from harness.measure.score import score_opened
 from harness.measure.statistics import median_interval, summarise
 from harness.measure.subject import MeasureSettings, Subject
@@ -71,13 +71,13 @@ def measure(subjects: Sequence[Subject], settings: MeasureSettings, say: Say) ->
 
 def _measure_group(group: _Group, subjects: Sequence[Subject]) -> list[Subject]:
     """Measure what fits into memory; return what does not."""
-    taken, deferred = list(subjects), []
+    taken: list[Subject] = list(subjects)
+    deferred: list[Subject] = []
     process = 0
     while taken and not _enough(group, process):
-        opened, left = _open(group, taken, process, splittable=process == 0)
-        if process == 0 and left:
-            deferred = left
-            taken = [s for s in taken if s not in left]
+        opened, left = _open(group, taken, process)
+        deferred += left
+        taken = [s for s in taken if s not in left]
         try:
             _rounds(group, opened, process)
             if process == 0:
@@ -100,32 +100,39 @@ def _enough(group: _Group, processes: int) -> bool:
     return all(_precise(group, name) for name in group.readings)
 
 
-def _open(
-    group: _Group, subjects: Sequence[Subject], process: int, *, splittable: bool
-) -> tuple[list[Opened], list[Subject]]:
-    opened: list[Opened] = []
-    for item in prepare_all(subjects, group.settings):
-        if isinstance(item, tuple):
-            group.failures[item[0].name] = item[1]
-        else:
-            opened.append(item)
+def _open(group: _Group, subjects: Sequence[Subject], process: int) -> tuple[list[Opened], list[Subject]]:
+    """Open every subject in a fresh process and warm it up; return what is ready and what memory had no room for.
+
+    In the first process sessions are opened one by one, so that loading and first run are read undisturbed.
+    """
+    first = process == 0
+    group.say(f"process {process + 1}: starting {len(subjects)} sessions")
+    prepared = list(kept(prepare_all(subjects, group.settings), group.failures))
     ready: list[Opened] = []
-    for number, session in enumerate(opened):
-        group.say(f"process {process + 1}: opening {session.subject.label}")
-        try:
-            session.open(group.settings.threads)
-            session.warm(group.calls.get(session.subject.name, 0))
-        except HarnessError as error:
-            group.failures[session.subject.name] = failure_of(session, "open", error)
-            continue
-        group.calls[session.subject.name] = session.facts["calls"]
+    lanes = 1 if first else group.settings.lanes
+    for session in kept(open_all(prepared, group.settings.threads, lanes), group.failures):
         ready.append(session)
-        rest = opened[number + 1 :]
-        if splittable and rest and len(ready) > 1 and not _memory_left(ready):
+        group.say(f"process {process + 1}: opened {session.subject.label}")
+        rest = [p for p in prepared if p not in ready and p.subject.name not in group.failures]
+        if first and rest and len(ready) > 1 and not _memory_left(ready):
             for later in rest:
                 later.worker.kill()
-            return ready, [s.subject for s in rest]
-    return ready, []
+            return _warmed(group, ready), [p.subject for p in rest]
+    return _warmed(group, ready), []
+
+
+def _warmed(group: _Group, opened: Sequence[Opened]) -> list[Opened]:
+    warm = []
+    for session in opened:
+        name = session.subject.name
+        try:
+            session.warm(group.calls.get(name, 0))
+        except HarnessError as error:
+            group.failures[name] = failure_of(session, "open", error)
+            continue
+        group.calls[name] = session.facts["calls"]
+        warm.append(session)
+    return warm
 
 
 def _memory_left(ready: Sequence[Opened]) -> bool:
@@ -206,8 +213,8 @@ def _measurement(group: _Group, name: str, stopped: str, identity: str) -> Measu
         latency_ns=tuple(ns for o in taken for ns in o.latency_ns),
         rounds=tuple(r for o in taken for r in o.rounds),
         warmup_ns=tuple(ns for o in taken for ns in o.facts["warmup_ns"]),
-        load_ns=int(median(r.load_ns for r in readings)),
-        first_run_ns=int(median(r.first_run_ns for r in readings)),
+        load_ns=int(median(r.load_ns for r in readings if r.opened_alone)),
+        first_run_ns=int(median(r.first_run_ns for r in readings if r.opened_alone)),
         baseline_rss_bytes=int(median(r.baseline_rss_bytes for r in readings)),
         peak_rss_bytes=max(r.peak_rss_bytes for r in readings),
         stopped="precise" if stopped == "precise" else "budget",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
+from harness.measure.subject import Subject
 from harness.process.worker import Worker, first_to_answer
 from harness.record import Failure, ProcessReading
 
 if TYPE_CHECKING:
-    from harness.measure.subject import MeasureSettings, Subject
+    from harness.measure.subject import MeasureSettings
 
 WARM_BUDGET_NS = 1_500_000_000
 
@@ -45,9 +47,9 @@ class Opened:
         """Where outputs are written before they are complete."""
         return self.subject.outputs.with_suffix(f".{self.worker.pid}")
 
-    def open(self, threads: int) -> None:
-        """Open the variant and run it once."""
-        self.facts |= self.worker.request(
+    def ask_to_open(self, threads: int) -> None:
+        """Ask the child to open the variant and run it once, without waiting."""
+        self.worker.send(
             "open",
             path=str(self.subject.path),
             model_folder=str(self.subject.model_folder),
@@ -88,22 +90,54 @@ class Opened:
             steady=self.facts["steady"],
             baseline_rss_bytes=self.facts["baseline_rss_bytes"],
             peak_rss_bytes=self.facts["peak_rss_bytes"],
+            opened_alone=self.facts["opened_alone"],
         )
 
 
-def prepare_all(subjects: Sequence[Subject], settings: MeasureSettings) -> Iterator[Opened | tuple[Subject, Failure]]:
+Ready = Opened | tuple[Subject, Failure]
+
+
+def prepare_all(subjects: Sequence[Subject], settings: MeasureSettings) -> Iterator[Ready]:
     """Start a process for each subject and import its runtime there, a few at a time; yield each as it is ready.
 
-    Importing is not timed, so it may overlap; opening and everything after it may not.
+    Importing is not timed, so it may overlap.
     """
-    waiting = list(subjects)
+
+    def start(subject: Subject) -> Opened:
+        worker = Worker(settings.limits, subject.environment(settings.threads))
+        opened = Opened(subject=subject, worker=worker)
+        opened.ask_to_prepare()
+        return opened
+
+    yield from _overlapped([partial(start, subject) for subject in subjects], settings.lanes)
+
+
+def open_all(sessions: Sequence[Opened], threads: int, lanes: int) -> Iterator[Ready]:
+    """Open prepared sessions; yield each as it is open. With one lane, loading and first run can be read from it."""
+
+    def start(session: Opened) -> Opened:
+        session.facts["opened_alone"] = lanes == 1
+        session.ask_to_open(threads)
+        return session
+
+    yield from _overlapped([partial(start, session) for session in sessions], lanes)
+
+
+def kept(items: Iterable[Ready], failures: dict[str, Failure]) -> Iterator[Opened]:
+    """Pass on the sessions that are ready, and put what failed into `failures`."""
+    for item in items:
+        if isinstance(item, tuple):
+            failures[item[0].name] = item[1]
+        else:
+            yield item
+
+
+def _overlapped(starts: Sequence[Callable[[], Opened]], lanes: int) -> Iterator[Ready]:
+    waiting = list(starts)
     pending: list[Opened] = []
     while waiting or pending:
-        while waiting and len(pending) < settings.lanes:
-            subject = waiting.pop(0)
-            worker = Worker(settings.limits, subject.environment(settings.threads))
-            pending.append(Opened(subject=subject, worker=worker))
-            pending[-1].ask_to_prepare()
+        while waiting and len(pending) < lanes:
+            pending.append(waiting.pop(0)())
         opened = pending.pop(first_to_answer([o.worker for o in pending]))
         try:
             opened.facts |= opened.worker.receive()

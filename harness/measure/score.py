@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.build.cache import discard
 from harness.digest import digest_of
 from harness.errors import HarnessError
-from harness.measure.opened import Opened, failure_of, prepare_all
+from harness.measure.opened import Opened, failure_of, kept, open_all, prepare_all
 from harness.process.worker import first_to_answer
 from harness.record import Failure
 
@@ -29,17 +29,8 @@ def score_apart(subjects: Sequence[Subject], settings: MeasureSettings) -> dict[
     """Score subjects that are not timed, in processes of their own; returns what failed."""
     wanted = [s for s in subjects if not s.outputs.is_file()]
     failures: dict[str, Failure] = {}
-    ready = []
-    for item in prepare_all(wanted, settings):
-        if isinstance(item, tuple):
-            failures[item[0].name] = item[1]
-            continue
-        try:
-            item.open(settings.threads)
-        except HarnessError as error:
-            failures[item.subject.name] = failure_of(item, "open", error)
-        else:
-            ready.append(item)
+    prepared = list(kept(prepare_all(wanted, settings), failures))
+    ready = list(kept(open_all(prepared, settings.threads, settings.lanes), failures))
     failures |= score_opened(ready, settings.lanes)
     for opened in ready:
         opened.worker.kill()

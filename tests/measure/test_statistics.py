@@ -19,7 +19,7 @@ LATENCIES = st.lists(st.integers(min_value=1, max_value=10**12), min_size=1, max
 def measurement(*processes: list[int], group: str = "g", rounds: list[int] | None = None) -> Measurement:
     samples = [ns for process in processes for ns in process]
     reading = ProcessReading(
-        load_ns=1, first_run_ns=1, settle_ns=0, settled=True, samples=0, warmup=0, steady=True,
+        load_ns=1, first_run_ns=1, settle_ns=0, settled=True, samples=0, warmup=0, steady=True, opened_alone=True,
         baseline_rss_bytes=1, peak_rss_bytes=1,
     )  # fmt: skip
     return Measurement(
