@@ -27,7 +27,7 @@ docs: $(VENV)/.installed-test
 	$(BIN)/python docs/generate.py
 
 bench: $(VENV)/.installed-test
-	$(BIN)/python -m pytest tests/bench -p benchmark --benchmark-only
+	$(BIN)/python -m pytest tests/bench -o addopts=--import-mode=importlib -o python_files='bench_*.py' --benchmark-only
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

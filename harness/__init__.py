@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from harness.graph import Operator, OpGraph, Tensor
     from harness.hookspecs import hookimpl
     from harness.model import Data, Model, ModelInfo, Split, TensorSpec
+    from harness.plan import Plan
+    from harness.record import Record
+    from harness.runner import resume, run
 
 API_VERSION = 1
 """A plugin may state `HARNESS_API = 1`; the host refuses it with advice when the numbers differ."""
@@ -68,6 +71,10 @@ _HOME = {
     "ModelInfo": "model",
     "Split": "model",
     "TensorSpec": "model",
+    "Plan": "plan",
+    "Record": "record",
+    "resume": "runner",
+    "run": "runner",
 }
 
 __all__ = [
@@ -91,6 +98,8 @@ __all__ = [
     "NoOptions",
     "OpGraph",
     "Operator",
+    "Plan",
+    "Record",
     "Rejection",
     "ReportFormat",
     "Session",
@@ -102,6 +111,8 @@ __all__ = [
     "TensorSpec",
     "UnsupportedError",
     "hookimpl",
+    "resume",
+    "run",
 ]
 
 

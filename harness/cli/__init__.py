@@ -58,7 +58,7 @@ def main() -> None:
         error.show()
         sys.exit(USAGE)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted. Finished rows are kept; continue with: bench run --resume RUN", err=True)
+        click.echo("Interrupted.", err=True)
         sys.exit(ROWS_FAILED)
     except BrokenPipeError:
         sys.exit(FINE)

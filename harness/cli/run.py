@@ -69,8 +69,12 @@ def run(ctx: click.Context, /, **given: Any) -> None:
             return
         folder = given["out"] or default_folder(plan)
         click.echo(f"Run folder: {folder}", err=True)
-        with open_progress() as progress:
-            records = run_plan(plan, host=host, out=folder, progress=progress)
+        try:
+            with open_progress() as progress:
+                records = run_plan(plan, host=host, out=folder, progress=progress)
+        except KeyboardInterrupt:
+            click.echo(f"Interrupted. Finished rows are kept; continue with: bench run --resume {folder}", err=True)
+            ctx.exit(1)
     _finish(folder, records, read_environment(folder), as_json=given["as_json"])
     if any(r.outcome == "failed" for r in records):
         ctx.exit(1)

@@ -25,6 +25,14 @@ POLL_S = 0.05
 
 TAIL_LINES = 12
 
+_alive: set[Worker] = set()
+
+
+def kill_all() -> None:
+    """End every child of this process at once; for a run that is being given up."""
+    for worker in tuple(_alive):
+        worker.kill()
+
 
 class RemoteError(HarnessError):
     """The child answered that something went wrong in it."""
@@ -60,6 +68,7 @@ class Worker:
         self._pending = b""
         self._closed = False
         self._deadline: float | None = None
+        _alive.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +188,7 @@ class Worker:
         if self._closed:
             return
         self._closed = True
+        _alive.discard(self)
         self._close_requests()
         os.close(self._replies)
         os.close(self._lifeline)

@@ -59,8 +59,8 @@ def make_measurement(
         scale = ms * 1e6 * rng.lognormvariate(0, spread)
         latency += [round(scale * rng.lognormvariate(0, 0.01)) for _ in range(15)]
     reading = ProcessReading(
-        load_ns=21_000_000, first_run_ns=round(ms * 4e6), settle_ns=1_900_000, settled=True, samples=15, warmup=3, opened_alone=True,
-        steady=True, baseline_rss_bytes=61_000_000, peak_rss_bytes=88_400_000,
+        load_ns=21_000_000, first_run_ns=round(ms * 4e6), settle_ns=1_900_000, settled=True, samples=15, warmup=3,
+        opened_alone=True, steady=True, baseline_rss_bytes=61_000_000, peak_rss_bytes=88_400_000,
     )  # fmt: skip
     made = Measurement(
         threads=2, threads_reported=2, calls_per_sample=8, latency_ns=tuple(latency),
