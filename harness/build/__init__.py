@@ -1,0 +1,1 @@
+"""Builds: from a model through a recipe to a cached file."""

@@ -1,0 +1,124 @@
+"""Variants: the jobs of all cells of a run, shared where they are the same, and what came of each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.build.builder import Built, build_all
+from harness.build.job import Job, ModelInput, jobs_of
+from harness.digest import digest_of, installed_version, source_digest, tree_sha256
+from harness.errors import HarnessError
+from harness.process.worker import Worker
+from harness.record import Failure
+from harness.route import NoRoute
+
+if TYPE_CHECKING:
+    from harness.build.builder import BuildSettings, Result
+    from harness.host import Host
+    from harness.plan import Cell, Plan
+    from harness.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltVariant:
+    """A cell's variant, and the model that it was made from."""
+
+    model: ModelInput
+    built: Built
+
+
+@dataclass(slots=True)
+class _Jobs:
+    by_key: dict[str, Job] = field(default_factory=dict)
+    last_of: dict[str, str] = field(default_factory=dict)
+
+
+def build_variants(
+    cells: Sequence[Cell], host: Host, plan: Plan, settings: BuildSettings, progress: Progress
+) -> Mapping[str, BuiltVariant | Failure]:
+    """Build the variant of every cell; results are keyed by the cell's name."""
+    outcome: dict[str, BuiltVariant | Failure] = {}
+    jobs = _Jobs()
+    for model in dict.fromkeys(c.model for c in cells):
+        of_model = [c for c in cells if c.model == model]
+        try:
+            given = _model_input(of_model[0], host, plan, settings)
+        except HarnessError as error:
+            provider = of_model[0].source.provider
+            failure = Failure(stage="build", plugin=provider, error=error.message, hint=error.hint)
+            outcome |= {c.name: failure for c in of_model}
+            continue
+        _add_jobs(host, given, of_model, jobs)
+    results = _run(jobs, settings, progress)
+    for name, key in jobs.last_of.items():
+        result = results[key]
+        model_input = jobs.by_key[key].model
+        outcome[name] = BuiltVariant(model=model_input, built=result) if isinstance(result, Built) else result
+    return outcome
+
+
+def _run(jobs: _Jobs, settings: BuildSettings, progress: Progress) -> Mapping[str, Result]:
+    progress.stage("building", len(jobs.by_key))
+    results = {}
+    for job, result in build_all(jobs.by_key.values(), settings, lambda j: progress.say(j.label())):
+        results[job.key] = result
+        cached = isinstance(result, Built) and result.cached
+        progress.step(f"{job.label()}{' (cached)' if cached else ''}")
+    return results
+
+
+def _add_jobs(host: Host, given: ModelInput, cells: Sequence[Cell], jobs: _Jobs) -> None:
+    """Add the jobs of a model's cells; the one that loads the plain model goes first and writes its folder."""
+    first = ""
+    for cell in sorted(cells, key=lambda c: not c.baseline):
+        if isinstance(cell.route, NoRoute):
+            continue
+        chain = jobs_of(host, given, cell.route)
+        for job in chain:
+            first = first or job.key
+            known = jobs.by_key.get(job.key)
+            after = "" if job.parent or job.key == first else first
+            wanted = job.read_graph or (known is not None and known.read_graph)
+            jobs.by_key[job.key] = replace(job, after=after, read_graph=wanted)
+        jobs.last_of[cell.name] = chain[-1].key
+
+
+def _model_input(cell: Cell, host: Host, plan: Plan, settings: BuildSettings) -> ModelInput:
+    source = cell.source
+    availability = source.contribution.available()
+    if not availability.ok:
+        hint = f"Install it with: {availability.install}" if availability.install else ""
+        raise HarnessError(f"{cell.model}: {availability.reason}", hint=hint)
+    identity = source.contribution.identity(cell.model) or _identify(cell, plan, settings)
+    data_identity = tree_sha256(Path(plan.data)) if plan.data else ""
+    origin = next((p.origin for p in host.plugins if p.name == source.plugin), "")
+    versions = {name: installed_version(name) for name in source.contribution.requires}
+    key = digest_of([cell.model, identity, data_identity, plan.seed, versions, source_digest(origin)])
+    return ModelInput(
+        ref=cell.model,
+        source=source.name,
+        plugin=source.plugin,
+        format=source.contribution.format,
+        identity=identity,
+        data=plan.data,
+        data_identity=data_identity,
+        seed=plan.seed,
+        key=key,
+    )
+
+
+def _identify(cell: Cell, plan: Plan, settings: BuildSettings) -> str:
+    """Load a model once only to learn what it is, for sources that cannot tell otherwise."""
+    with Worker(settings.limits) as worker:
+        reply = worker.request(
+            "identify",
+            plugins=[asdict(p) for p in settings.plugins],
+            source=cell.source.name,
+            ref=cell.model,
+            cache=str(settings.cache.sources()),
+            seed=plan.seed,
+        )
+    return str(reply["identity"])
