@@ -76,6 +76,8 @@ class ModelSource:
         claims: Whether a reference such as `zoo:har-watch` or `net.onnx` is this source's; cheap, never raises.
         format: Format of the loaded payload: `module` or a file format.
         list_models: Lines for `bench models`; cheap.
+        check: Raises ArtifactError when a reference cannot be loaded, as far as that can be told at once and without
+            a framework: no such name, a file that is missing or empty. Called before a run writes anything.
         load: `(ref, cache folder, seed) -> Model`; heavy, runs in a build process.
         identity: Content identity of a reference without loading it, or None when only loading tells.
         default: References that a run without `--model` takes.
@@ -90,6 +92,7 @@ class ModelSource:
     load: Callable[[str, Path, int], Model]
     identity: Callable[[str], str | None]
     available: Callable[[], Availability] = lambda: AVAILABLE
+    check: Callable[[str], None] = lambda _ref: None
     default: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
 

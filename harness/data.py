@@ -32,17 +32,23 @@ def load_data(
     Raises:
         ArtifactError: There is no such path, or it does not hold data that the model takes.
     """
+    path = check_place(text)
+    return load_folder(path, inputs, preprocess, seed) if path.is_dir() else load_npz(path, inputs, seed)
+
+
+def check_place(text: str) -> Path:
+    """The path of the data, as far as can be told without reading it.
+
+    Raises:
+        ArtifactError: There is nothing, or neither a folder nor an archive.
+    """
     path = Path(text).expanduser()
-    if path.is_dir():
-        return load_folder(path, inputs, preprocess, seed)
+    hint = "Give a folder with one sub-folder of pictures per class, or an .npz file with x and optionally y."
     if not path.exists():
-        raise ArtifactError(f"There is no data at {path}.", hint="Give a folder of pictures or an .npz file.")
-    if path.suffix.lower() != ".npz":
-        raise ArtifactError(
-            f"{path} is neither a folder nor an .npz file.",
-            hint="Give a folder with one sub-folder of pictures per class, or an .npz file with x and optionally y.",
-        )
-    return load_npz(path, inputs, seed)
+        raise ArtifactError(f"There is no data at {path}.", hint=hint)
+    if not path.is_dir() and path.suffix.lower() != ".npz":
+        raise ArtifactError(f"{path} is neither a folder nor an .npz file.", hint=hint)
+    return path
 
 
 def random_data(inputs: tuple[TensorSpec, ...], example: tuple[Array, ...] | None, seed: int, rows: int = 32) -> Data:

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from harness.profile import HOST, MIB, Caches, Cluster, DeviceProfile, Memory, Quantity
+from harness.profile import MIB, Caches, Cluster, DeviceProfile, Memory, Quantity
 
 ARM_FP32 = {0xD03: 4, 0xD04: 4, 0xD05: 4, 0xD07: 4, 0xD08: 4, 0xD09: 4, 0xD0A: 4, 0xD0B: 8, 0xD0D: 8, 0xD41: 8}
 """MAC per cycle in float32 by the `CPU part` of Arm's cores (A53, A35, A55, A57, A72, A73, A75, A76, A77, A78):
@@ -36,7 +36,7 @@ def detect() -> DeviceProfile:
     memory = psutil.virtual_memory()
     name, cluster = _cluster(isa, text, flags, notes)
     return DeviceProfile(
-        name=HOST,
+        name="host",
         title=name,
         summary=f"this machine: {cores} cores, {memory.total / 2**30:.1f} GiB",
         isa="aarch64" if isa == "aarch64" else "x86_64",

@@ -48,7 +48,7 @@ def _plugins(host: Host) -> Iterator[Finding]:
 def _cache() -> Finding:
     cache = open_cache()
     try:
-        cache.scratch().rmdir()
+        cache.check()
     except UsageError as error:
         return Finding(what="cache", state="broken", advice=str(error))
     return Finding(what="cache", state="fine", advice=str(cache.root))

@@ -28,6 +28,9 @@ from harness.registry import Registered, Registry
 
 GROUP = "harness.plugins"
 
+GIVEN = "given by hand"
+"""Stands for the distribution of a plugin that was named for one run and is not installed."""
+
 YIELDS: dict[str, type] = {
     "harness_models": ModelSource,
     "harness_techniques": Technique,
@@ -181,7 +184,7 @@ def _candidates(sources: Sequence[str]) -> list[_Candidate]:
         found.append(_Candidate(name=name, target=ep.value, distribution=distribution, version=version, entry_point=ep))
     for source in sources:
         name = Path(source).stem if source.endswith(".py") else source
-        found.append(_Candidate(name=name, target=source, distribution="given by hand", version=""))
+        found.append(_Candidate(name=name, target=source, distribution=GIVEN, version=""))
     return found
 
 

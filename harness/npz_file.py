@@ -80,9 +80,19 @@ def _read(path: Path, keys: Sequence[str], inputs: tuple[TensorSpec, ...]) -> li
                 raise ArtifactError(
                     f"{path} has no {', '.join(missing)}; it holds {', '.join(archive.files) or 'nothing'}.", hint=hint
                 )
-            return [archive[key] for key in keys]
+            return [_array(archive, key) for key in keys]
     except (OSError, ValueError, EOFError, BadZipFile, ZlibError) as error:
         raise ArtifactError(f"{path} cannot be read as an archive of plain arrays: {error}.", hint=hint) from error
+
+
+def _array(archive: Any, key: str) -> Array:
+    """An array of the archive; numpy hands out the bytes of a member that is none."""
+    import numpy as np
+
+    found = archive[key]
+    if not isinstance(found, np.ndarray):
+        raise ValueError(f"{key} is no array")  # noqa: TRY004 - what numpy raises for other damage
+    return found
 
 
 def _labels(path: Path, rows: int) -> Array | None:
@@ -90,7 +100,7 @@ def _labels(path: Path, rows: int) -> Array | None:
 
     try:
         with np.load(path, allow_pickle=False) as archive:
-            labels: Array | None = archive.get("y")
+            labels: Array | None = _array(archive, "y") if "y" in archive else None
     except (OSError, ValueError, EOFError, BadZipFile, ZlibError) as error:
         raise ArtifactError(f"{path}: y cannot be read: {error}.", hint="Write the file again.") from error
     if labels is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
+from math import isfinite
 from typing import Any
 
 from harness.errors import RecipeError
@@ -24,13 +26,16 @@ def parse_options(options: type, given: Mapping[str, Any], where: str) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     known = {f.name for f in fields(options)}
-    for name in given:
+    for name, value in given.items():
         if name not in known:
             allowed = ", ".join(sorted(known)) or "none"
             hint = f"{near_miss(name, known)}It has: {allowed}."
             raise RecipeError(f"{where} has no option {name!r}.", hint=hint)
+        if isinstance(value, float) and not isfinite(value):
+            raise RecipeError(f"{where}: {name} = {value} is not allowed.", hint="Give a finite number.")
     try:
-        return TypeAdapter(options).validate_python(dict(given))
+        # by way of JSON, where strictness still takes a list for a tuple, but not `true` for 1 or "3" for 3
+        return TypeAdapter(options).validate_json(json.dumps(dict(given), default=str), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(p) for p in first["loc"]) or "options"

@@ -6,18 +6,22 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from math import inf
 from typing import TYPE_CHECKING, Any
 
+from harness.data import check_place
 from harness.digest import digest_of
 from harness.environment import usable_cores
 from harness.errors import ConfigurationError, UsageError
+from harness.host import GIVEN
 from harness.options import as_mapping, parse_options
 from harness.recipe import Recipe, parse_recipe
 from harness.registry import Registered, near_miss
 from harness.route import NoRoute, RouteStep, check_recipe, find_route
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.contributions import Backend, ModelSource
     from harness.host import Host
 
@@ -95,9 +99,11 @@ def complete(plan: Plan, host: Host) -> Plan:
     """Fill in what the user left open.
 
     Raises:
-        UsageError: There is nothing to fill in with, or a number makes no sense.
+        UsageError: There is nothing to fill in with, a number makes no sense, or a plugin given by hand is broken.
+        ArtifactError: There is no data where the plan says.
     """
     _check_numbers(plan)
+    _check_given(host)
     models = plan.models or tuple(ref for s in host.models for ref in s.contribution.default)
     backends = plan.backends or tuple(b for b in host.backends.names() if _usable(host, b))
     recipes = plan.recipes or tuple(_default_recipes(host))
@@ -113,6 +119,7 @@ def complete(plan: Plan, host: Host) -> Plan:
         backends=tuple(dict.fromkeys(backends)),
         recipes=tuple(dict.fromkeys([str(Recipe()), *texts])),
         profiles=tuple(dict.fromkeys(plan.profiles)) or ("host",),
+        data=str(check_place(plan.data)) if plan.data else "",
         threads=plan.threads or usable_cores(),
     )
 
@@ -132,26 +139,35 @@ def _default_recipes(host: Host) -> Iterator[str]:
 def _check_numbers(plan: Plan) -> None:
     checks = (
         ("threads", plan.threads, plan.threads >= 0, "0 for all processors, or a number of threads"),
-        ("budget-s", plan.budget_s, plan.budget_s > 0, "seconds, more than 0"),
+        ("seed", plan.seed, 0 <= plan.seed < 2**32, "0 to 4294967295, which every random generator takes"),
+        ("budget-s", plan.budget_s, 0 < plan.budget_s < inf, "seconds, more than 0"),
         ("processes", plan.processes, plan.processes >= 1, "1 or more; 3 give an interval that can be trusted"),
         ("precision", plan.precision, 0 < plan.precision < 1, "a share between 0 and 1, such as 0.03"),
-        ("timeout", plan.timeout_s, plan.timeout_s > 0, "seconds, more than 0"),
+        ("timeout", plan.timeout_s, 0 < plan.timeout_s < inf, "seconds, more than 0"),
         ("memory-limit", plan.memory_limit_mb, plan.memory_limit_mb >= 0, "megabytes, or 0 for no fixed limit"),
     )
     for name, value, fine, allowed in checks:
         if not fine:
             raise UsageError(f"{name} = {value} makes no sense.", hint=f"Allowed: {allowed}.")
-    if plan.data and not Path(plan.data).exists():
-        raise UsageError(f"there is no data at {plan.data}.", hint="Give a folder of pictures or an .npz file.")
+
+
+def _check_given(host: Host) -> None:
+    """Installed plugins that are broken stop nothing; one that the user names for this run is wanted."""
+    for plugin in host.plugins:
+        failures = host.failures_of(plugin.name) if plugin.distribution == GIVEN else ()
+        if failures:
+            message = f"the plugin {plugin.target} is broken: {failures[0].stage}: {failures[0].error}"
+            raise UsageError(message, hint=f"Details: bench plugins --verbose --plugin {plugin.target}")
 
 
 def expand(plan: Plan, host: Host) -> tuple[Cell, ...]:
-    """All cells of a completed plan, routes found, in the order of the plan.
+    """All cells of a completed plan, routes found, in the order of the plan; what is the same twice is one cell.
 
     Raises:
         UsageError: A name that nobody provides, a recipe that cannot work.
+        ArtifactError: A model that its source knows to be missing.
     """
-    backends = [_backend(host, text) for text in plan.backends]
+    backends = {_backend_text(*found): found for found in (_backend(host, text) for text in plan.backends)}
     recipes = [parse_recipe(text) for text in plan.recipes]
     for recipe in recipes:
         check_recipe(host, recipe)
@@ -159,14 +175,14 @@ def expand(plan: Plan, host: Host) -> tuple[Cell, ...]:
     for model in plan.models:
         source = _source(host, model)
         for recipe in recipes:
-            for backend, options in backends:
+            for backend_text, (backend, options) in backends.items():
                 cells.append(
                     Cell(
                         model=model,
                         source=source,
                         recipe=recipe,
                         backend=backend,
-                        backend_text=_backend_text(backend, options),
+                        backend_text=backend_text,
                         options=as_mapping(options),
                         route=find_route(host, source.contribution.format, recipe, backend.contribution.reads),
                     )
@@ -195,6 +211,7 @@ def _source(host: Host, ref: str) -> Registered[ModelSource]:
     # `zoo:x` is the source zoo's, even where `zoo:x` could also be the attribute x of a module zoo
     claims = [s for s in claims if s.name == ref.partition(":")[0]] or claims
     if len(claims) == 1:
+        claims[0].contribution.check(ref)
         return claims[0]
     if claims:
         providers = " and ".join(s.provider for s in claims)
@@ -213,9 +230,19 @@ def cell_id(cell: Cell, profile: str, plan: Plan) -> str:
 
 
 def write_plan(plan: Plan) -> str:
-    """The plan as TOML."""
+    """The plan as TOML.
+
+    Raises:
+        UsageError: A name in it is not Unicode text, as a file name may be.
+    """
     lines = [f"{f.name} = {json.dumps(getattr(plan, f.name), ensure_ascii=False)}" for f in fields(plan)]
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        place = ascii(text[max(0, error.start - 40) : error.end].rpartition('"')[2])
+        raise UsageError(f"the name that begins with {place} is not UTF-8.", hint="Rename the file.") from None
+    return text.replace("\x7f", "\\u007f")  # JSON's text is TOML's but for this character
 
 
 def read_plan(path: Path) -> Plan:
@@ -238,7 +265,8 @@ def read_plan(path: Path) -> Plan:
             hint = f"{near_miss(key, known)}Allowed: {', '.join(known)}."
             raise ConfigurationError(f"the plan {path} has the unknown key {key!r}.", hint=hint)
     try:
-        plan: Plan = TypeAdapter(Plan).validate_python(given)
+        # by way of JSON, where strictness still takes a list for a tuple, but not `true` for 1 or "2" for 2
+        plan: Plan = TypeAdapter(Plan).validate_json(json.dumps(given, default=str), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(p) for p in first["loc"])

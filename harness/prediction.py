@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from harness.errors import one_line
 from harness.estimate.estimator import estimate
 from harness.estimate.interval import Estimate
 from harness.profile import accelerator_facts
@@ -30,7 +31,8 @@ def predict(graph: OpGraph, backend: Registered[Backend], device: Device) -> Est
 
     Returns:
         The estimate, or a failure: a skip reason when the device has no such accelerator or its compiler would
-        refuse the graph, a plain failure when there is no kernel family for the device's instruction set.
+        refuse the graph, a plain failure when there is no kernel family for the device's instruction set or the
+        simulation itself fails.
     """
     contribution = backend.contribution
     if contribution.accelerator:
@@ -68,9 +70,14 @@ def no_accelerator(backend: Registered[Backend], profile: DeviceProfile) -> Fail
 def _simulate(graph: OpGraph, backend: Registered[Backend], device: Device) -> Estimate | Failure:
     accelerator = accelerator_of(backend, device.profile)
     simulate = backend.contribution.simulate
-    if accelerator is None or simulate is None:
+    if accelerator is None:
         return no_accelerator(backend, device.profile)
-    simulation = simulate(graph, accelerator_facts(accelerator))
+    if simulate is None:
+        return _broken(backend, "it drives an accelerator and brings no simulation of it")
+    try:
+        simulation = simulate(graph, accelerator_facts(accelerator))
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it becomes data
+        return _broken(backend, f"its simulation failed: {one_line(error)}")
     if simulation.latency_ms is None:
         return _refused(backend, simulation.rejections)
     on_device = estimate(graph, device.profile, kernel_family=backend.contribution.accelerator, threads=1)
@@ -87,6 +94,11 @@ def _simulate(graph: OpGraph, backend: Registered[Backend], device: Device) -> E
         unmodelled=(),
         accelerator=f"{accelerator.name}{option}",
     )
+
+
+def _broken(backend: Registered[Backend], error: str) -> Failure:
+    hint = f"Tell the author of {backend.provider}."
+    return Failure(stage="estimate", plugin=backend.provider, error=f"{backend.name}: {error}", hint=hint)
 
 
 def _refused(backend: Registered[Backend], rejections: tuple[Rejection, ...]) -> Failure:

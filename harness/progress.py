@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Progress(Protocol):
     """Listens to a run."""
+
+    def opened(self, folder: Path) -> None:
+        """The plan is sound and the run folder is there."""
 
     def stage(self, name: str, total: int) -> None:
         """A stage of so many steps begins."""
@@ -20,6 +26,9 @@ class Progress(Protocol):
 
 class Silent:
     """Says nothing."""
+
+    def opened(self, folder: Path) -> None:
+        """Ignore it."""
 
     def stage(self, name: str, total: int) -> None:
         """Ignore it."""

@@ -72,6 +72,6 @@ class Registry(Generic[T]):
             raise UnknownNameError(f"no {self.noun} is named {name!r}.", hint=hint)
         if len(items) > 1:
             providers = " and ".join(i.provider for i in items)
-            hint = f"Block one of them, for example with: --block {items[-1].plugin}"
+            hint = f"Block one of them: {' or '.join(f'--block {i.plugin}' for i in items)}"
             raise AmbiguousNameError(f"the {self.noun} {name!r} is provided by {providers}.", hint=hint)
         return items[0]

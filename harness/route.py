@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,10 @@ from harness.options import as_mapping, changed, parse_options
 from harness.record import SkipReason
 
 if TYPE_CHECKING:
+    from harness.contributions import Availability, Converter, Implementation
     from harness.host import Host
     from harness.recipe import Recipe
+    from harness.registry import Registered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,10 @@ def find_route(
     for target in reads:
         if (len(chosen), target) in reached:
             return _walk_back(reached, (len(chosen), target))
+    possible = _search(host, source_format, chosen, installed_only=False)
+    for target in reads:
+        if (len(chosen), target) in possible:
+            return _not_installed(host, _walk_back(possible, (len(chosen), target)))
     return _why_not(host, reached, chosen, reads)
 
 
@@ -121,9 +127,9 @@ _Cost = tuple[int, int, int]
 
 
 def _search(
-    host: Host, source_format: str, chosen: tuple[_Chosen, ...]
+    host: Host, source_format: str, chosen: tuple[_Chosen, ...], *, installed_only: bool = True
 ) -> dict[_State, tuple[_State, RouteStep] | None]:
-    """Dijkstra over (techniques done, format)."""
+    """Dijkstra over (techniques done, format), through what is available here or through all that is known."""
     reached: dict[_State, tuple[_State, RouteStep] | None] = {}
     queue: list[tuple[_Cost, int, _State, tuple[_State, RouteStep] | None]] = [((0, 0, 0), 0, (0, source_format), None)]
     pushed = 1
@@ -133,6 +139,8 @@ def _search(
             continue
         reached[state] = origin
         for extra, following, step in _edges(host, state, chosen):
+            if installed_only and not _available(host, step).ok:
+                continue
             total = (cost[0] + extra[0], cost[1] + extra[1], cost[2] + 1)
             heapq.heappush(queue, (total, pushed, following, (state, step)))
             pushed += 1
@@ -147,7 +155,7 @@ def _edges(
         yield from _technique_edges(host, done, fmt, chosen[done])
     for item in host.converters:
         converter = item.contribution
-        if converter.source != fmt or not converter.available().ok:
+        if converter.source != fmt:
             continue
         step = RouteStep(
             kind="converter",
@@ -173,7 +181,6 @@ def _technique_edges(
             and implementation.format == fmt
             and chosen.forced_format in {"", fmt}
             and not (changed(chosen.options) & implementation.unsupported)
-            and implementation.available().ok
         )
         if not usable:
             continue
@@ -202,24 +209,40 @@ def _walk_back(reached: dict[_State, tuple[_State, RouteStep] | None], state: _S
     return tuple(reversed(steps))
 
 
+def _available(host: Host, step: RouteStep) -> Availability:
+    items: Sequence[Registered[Converter] | Registered[Implementation]]
+    items = host.converters if step.kind == "converter" else host.implementations
+    return next(i.contribution.available() for i in items if i.name == step.name and i.plugin == step.plugin)
+
+
+def _not_installed(host: Host, steps: tuple[RouteStep, ...]) -> NoRoute:
+    """There would be a way if everything on it were installed; name what is not."""
+    missing = [(step, found) for step in steps if not (found := _available(host, step)).ok]
+    technique = any(step.kind == "technique" for step, _ in missing)
+    reason = SkipReason.NO_IMPLEMENTATION if technique else SkipReason.NO_CONVERTER
+    commands = dict.fromkeys(found.install for _, found in missing if found.install)
+    return NoRoute(
+        reason=reason,
+        detail="; ".join(f"{step.name}: {found.reason}" for step, found in missing),
+        hint=f"Install what is missing: {' && '.join(commands)}" if commands else "",
+    )
+
+
 def _why_not(
     host: Host, reached: Mapping[_State, object], chosen: tuple[_Chosen, ...], reads: tuple[str, ...]
 ) -> NoRoute:
     furthest = max(done for done, _ in reached)
     formats = sorted(fmt for done, fmt in reached if done == furthest)
+    read = f"the backend reads {', '.join(reads)}"
     if not chosen:
-        detail = f"reached {', '.join(formats)}; the backend reads {', '.join(reads)}"
-        return NoRoute(reason=SkipReason.NO_CONVERTER, detail=detail)
+        return NoRoute(reason=SkipReason.NO_CONVERTER, detail=f"reached {', '.join(formats)}; {read}")
     stuck = chosen[min(furthest, len(chosen) - 1)]
-    offered = [i for i in host.implementations if i.contribution.technique == stuck.technique]
-    missing = [a for i in offered if not (a := i.contribution.available()).ok]
-    if missing:
-        hint = f"Install what is missing: {missing[0].install}" if missing[0].install else ""
-        return NoRoute(reason=SkipReason.NO_IMPLEMENTATION, detail=f"{stuck.technique}: {missing[0].reason}", hint=hint)
-    refused = sorted({n for i in offered for n in changed(stuck.options) & i.contribution.unsupported})
+    offered = [i.contribution for i in host.implementations if i.contribution.technique == stuck.technique]
+    asked = [i for i in offered if stuck.forced_format in {"", i.format}]
+    refused = sorted({name for i in asked for name in changed(stuck.options) & i.unsupported})
     if refused:
         detail = f"{stuck.technique} here does not support the option {', '.join(refused)}"
         return NoRoute(reason=SkipReason.NO_IMPLEMENTATION, detail=detail)
-    where = ", ".join(sorted({i.contribution.format for i in offered})) or "no format"
-    detail = f"{stuck.technique} is done on {where}; the backend reads {', '.join(reads)}"
-    return NoRoute(reason=SkipReason.NO_IMPLEMENTATION, detail=detail)
+    where = ", ".join(sorted({i.format for i in offered})) or "no format"
+    forced = f", and @{stuck.forced_format} was asked for" if stuck.forced_format else ""
+    return NoRoute(reason=SkipReason.NO_IMPLEMENTATION, detail=f"{stuck.technique} is done on {where}{forced}; {read}")

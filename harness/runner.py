@@ -12,13 +12,15 @@ from harness.build.builder import BuildSettings
 from harness.build.cache import open_cache
 from harness.build.variants import build_variants
 from harness.environment import describe_environment, usable_cores
+from harness.errors import ConfigurationError, UsageError
 from harness.examination import Examiner
 from harness.host import Host, load_host
 from harness.measure.subject import MeasureSettings
 from harness.plan import Cell, Plan, complete, expand, read_plan, write_plan
 from harness.prediction import accelerator_of, no_accelerator
 from harness.process.limits import Limits
-from harness.profile import DeviceProfile, builtin_folder, load_profiles, resolve_profile
+from harness.profile import DeviceProfile
+from harness.profile_file import builtin_folder, load_profiles, resolve_profile
 from harness.progress import Silent
 from harness.record import SkipReason
 from harness.route import NoRoute
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Prepared:
+class Prepared:
     """A plan with every name in it looked up."""
 
     plan: Plan
@@ -53,7 +55,8 @@ def run(
     Raises:
         HarnessError: The plan or its output folder cannot be used; nothing was written then.
     """
-    prepared = _prepare(plan, host)
+    prepared = prepare(plan, host)
+    open_cache().check()
     folder = out or default_folder(prepared.plan)
     used = {name for cell in prepared.cells for name in cell.backend.contribution.requires}
     environment = describe_environment(used, prepared.plan.threads)
@@ -67,7 +70,12 @@ def resume(folder: Path, *, progress: Progress | None = None) -> tuple[Record, .
     Raises:
         HarnessError: The folder holds no run.
     """
-    return _run_into(folder, _prepare(read_plan(folder / PLAN), None), progress or Silent())
+    if not (folder / PLAN).is_file():
+        hint = "Give the folder of a run, such as runs/2026-01-31T12-00-00-rpi4."
+        raise ConfigurationError(f"{folder} holds no {PLAN}, so there is no run to continue.", hint=hint)
+    prepared = prepare(read_plan(folder / PLAN), None)
+    open_cache().check()
+    return _run_into(folder, prepared, progress or Silent())
 
 
 def default_folder(plan: Plan) -> Path:
@@ -82,17 +90,28 @@ def default_folder(plan: Plan) -> Path:
     return folder
 
 
-def _prepare(plan: Plan, host: Host | None) -> _Prepared:
+def prepare(plan: Plan, host: Host | None) -> Prepared:
+    """Fill a plan in and look every name in it up; nothing is written.
+
+    Raises:
+        HarnessError: A name that nobody provides, a number that makes no sense, a file that is not there.
+    """
     host = host or load_host(sources=plan.plugins, block=plan.block)
     plan = complete(plan, host)
     known = load_profiles([builtin_folder(), *host.profile_folders])
     profiles = tuple(resolve_profile(text, known) for text in plan.profiles)
-    return _Prepared(plan=plan, host=host, cells=expand(plan, host), profiles=profiles)
+    for profile, text in zip(profiles, plan.profiles, strict=True):
+        twice = [other for found, other in zip(profiles, plan.profiles, strict=True) if found.name == profile.name]
+        if twice != [text]:
+            hint = "Give one of them another name: a report tells profiles apart by it."
+            raise UsageError(f"the profiles {' and '.join(twice)} are both named {profile.name!r}.", hint=hint)
+    return Prepared(plan=plan, host=host, cells=expand(plan, host), profiles=profiles)
 
 
-def _run_into(folder: Path, prepared: _Prepared, progress: Progress) -> tuple[Record, ...]:
+def _run_into(folder: Path, prepared: Prepared, progress: Progress) -> tuple[Record, ...]:
     """Run what is not finished yet, appending records to the folder."""
     with RecordLog(folder) as log:
+        progress.opened(folder)
         rows = Rows(plan=prepared.plan, run=folder.resolve().name, log=log)
         rows.finished = {record.cell: record for record in read_records(folder)}
         cells = [c for c in prepared.cells if not all(rows.has(c, p) for p in prepared.profiles)]
@@ -103,7 +122,7 @@ def _run_into(folder: Path, prepared: _Prepared, progress: Progress) -> tuple[Re
     return tuple(rows.finished[identity] for identity in order)
 
 
-def _run_cells(cells: Sequence[Cell], rows: Rows, prepared: _Prepared, progress: Progress) -> None:
+def _run_cells(cells: Sequence[Cell], rows: Rows, prepared: Prepared, progress: Progress) -> None:
     settings = _build_settings(prepared)
     built = build_variants(cells, prepared.host, prepared.plan, settings, progress)
     models = list(dict.fromkeys(c.model for c in cells))
@@ -142,7 +161,7 @@ def _limits(plan: Plan) -> Limits:
     return Limits(answer_s=plan.timeout_s, memory_bytes=megabytes * 10**6 if megabytes else None)
 
 
-def _build_settings(prepared: _Prepared) -> BuildSettings:
+def _build_settings(prepared: Prepared) -> BuildSettings:
     cores = usable_cores()
     lanes = min(4, cores)
     return BuildSettings(

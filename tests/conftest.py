@@ -7,8 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from harness.host import Host, _name_of
+from harness.registry import Registered, Registry
 
 PLUGINS = Path(__file__).parent / "data" / "plugins"
 TOY = str(PLUGINS / "toy" / "bench_toy" / "__init__.py")
@@ -60,3 +64,26 @@ def bench(tmp_path: Path, cache: Path) -> Callable[..., subprocess.CompletedProc
         )
 
     return call
+
+
+@pytest.fixture
+def make_host() -> Callable[..., Host]:
+    """Build a host of contributions made in the test, each kind a list: `make_host(techniques=[…], backends=[…])`."""
+
+    def registered(item: object) -> Registered[Any]:
+        return Registered(name=_name_of(item), contribution=item, plugin="fake", distribution="fakes", version="1")
+
+    def make(**given: list[Any]) -> Host:
+        items = {kind: [registered(i) for i in contributions] for kind, contributions in given.items()}
+        nouns = ("models", "techniques", "graph_readers", "backends", "meters", "report_formats")
+        registries: dict[str, Any] = {n: Registry(n, f"bench {n}", items.pop(n, [])) for n in nouns}
+        return Host(
+            plugins=(),
+            failures=(),
+            implementations=tuple(items.pop("implementations", [])),
+            converters=tuple(items.pop("converters", [])),
+            profile_folders=(),
+            **registries,
+        )
+
+    return make

@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.errors import ConfigurationError, UnknownNameError
-from harness.profile import (
-    DeviceProfile,
-    accelerator_facts,
-    builtin_folder,
-    detect_host,
-    load_profile,
-    load_profiles,
-    resolve_profile,
-)
+from harness.profile import DeviceProfile, accelerator_facts
+from harness.profile_file import builtin_folder, detect_host, load_profile, load_profiles, resolve_profile
 
 if TYPE_CHECKING:
     from pathlib import Path

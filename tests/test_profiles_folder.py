@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.profile import DATE, builtin_folder, key_table, load_profile, load_profiles
+from harness.profile_file import DATE, builtin_folder, key_table, load_profile, load_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

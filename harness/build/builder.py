@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.build.cache import discard
-from harness.build.model_folder import read_model_folder
+from harness.build.model_folder import ModelFolder, read_model_folder
 from harness.errors import HarnessError
 from harness.process.worker import RemoteError, Worker, kill_all
 from harness.record import Failure, LineageStep, SkipReason
@@ -91,14 +91,11 @@ def _ready(job: Job, results: Mapping[str, Result]) -> bool:
 def _one(job: Job, parent: Result | None, settings: BuildSettings, started: Callable[[Job], None]) -> Result:
     if isinstance(parent, Failure):
         return parent
-    folder = settings.cache.entry("variants", job.key)
-    model_folder = settings.cache.entry("models", job.model.key)
-    if (folder / "node.json").is_file() and (model_folder / "model.json").is_file():
-        built = _read(folder, job, parent)
-        if built.graph or not job.read_graph:
-            return built
-        discard(folder)
-    lacking = _lacking(job, model_folder)
+    model_folder = _model_folder(job, settings)
+    cached = _cached(job, parent, settings) if model_folder else None
+    if cached:
+        return cached
+    lacking = _lacking(job, model_folder) if model_folder else None
     if lacking:
         return lacking
     started(job)
@@ -110,13 +107,37 @@ def _one(job: Job, parent: Result | None, settings: BuildSettings, started: Call
         return Failure(stage="build", plugin=_provider(job), error=f"{job.label()}: {error.message}", hint=error.hint)
 
 
-def _lacking(job: Job, model_folder: Path) -> Failure | None:
-    """A failure when a step needs data that the model is known not to have."""
-    if not (model_folder / "model.json").is_file():
+DAMAGED = (OSError, ValueError, KeyError, TypeError)
+"""What reading an entry raises that a full disk or a power cut has spoilt."""
+
+
+def _model_folder(job: Job, settings: BuildSettings) -> ModelFolder | None:
+    """The job's model folder, or None when it has to be made."""
+    folder = settings.cache.entry("models", job.model.key)
+    try:
+        return read_model_folder(folder)
+    except DAMAGED:
+        discard(folder)
         return None
-    has = read_model_folder(model_folder).has
+
+
+def _cached(job: Job, parent: Built | None, settings: BuildSettings) -> Built | None:
+    """What the cache holds for a job; an entry that cannot be used is dropped."""
+    folder = settings.cache.entry("variants", job.key)
+    try:
+        built = _read(folder, job, parent)
+    except DAMAGED:
+        built = None
+    if built and built.path.exists() and (built.graph or not job.read_graph):
+        return built
+    discard(folder)
+    return None
+
+
+def _lacking(job: Job, model: ModelFolder) -> Failure | None:
+    """A failure when a step needs data that the model is known not to have."""
     for step in job.steps:
-        missing = [need for need in step.needs if need not in has]
+        missing = [need for need in step.needs if need not in model.has]
         if missing:
             return Failure(
                 stage="build",
@@ -129,7 +150,7 @@ def _lacking(job: Job, model_folder: Path) -> Failure | None:
 
 
 def _provider(job: Job) -> str:
-    return job.steps[-1].provider if job.steps else job.model.plugin
+    return job.steps[-1].provider if job.steps else job.model.provider
 
 
 def _build(job: Job, parent: Built | None, settings: BuildSettings) -> Built:

@@ -14,7 +14,8 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +35,14 @@ class Cache:
         return self.root / kind / key
 
     def sources(self) -> Path:
-        """Folder for what model sources keep."""
+        """Folder for what model sources keep.
+
+        Raises:
+            UsageError: The cache cannot be written.
+        """
         folder = self.root / "sources"
-        folder.mkdir(parents=True, exist_ok=True)
+        with self._writing():
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def scratch(self) -> Path:
@@ -46,12 +52,9 @@ class Cache:
             UsageError: The cache cannot be written.
         """
         folder = self.root / "scratch"
-        try:
+        with self._writing():
             folder.mkdir(parents=True, exist_ok=True)
             return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=folder))
-        except OSError as error:
-            hint = f"Set {ENVIRONMENT} to a folder that can be written."
-            raise UsageError(f"the cache {self.root} cannot be written: {error.strerror}.", hint=hint) from None
 
     def check(self) -> None:
         """Raise UsageError when the cache cannot be written."""
@@ -69,9 +72,21 @@ class Cache:
             discard(scratch)
         return target
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            hint = f"Set {ENVIRONMENT} to a folder that can be written."
+            raise UsageError(f"the cache {self.root} cannot be written: {error.strerror}.", hint=hint) from None
+
     def size_bytes(self) -> int:
         """Bytes of all files in the cache."""
-        return sum(p.stat().st_size for p in self.root.rglob("*") if p.is_file())
+        total = 0
+        for path in self.root.rglob("*"):
+            with suppress(FileNotFoundError):  # another run is working in it
+                total += path.stat().st_size if path.is_file() else 0
+        return total
 
     def clear(self) -> None:
         """Remove every entry; the folder itself stays."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.contributions import LIVE
 from harness.digest import digest_of, installed_version, source_digest
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class ModelInput:
     Attributes:
         source: Name of the model source.
         plugin: Its plugin.
+        provider: The same with distribution and version.
         format: Format in which the source hands it over.
         identity: Content identity of the model.
         data: What the user gave as data, or "".
@@ -30,6 +32,7 @@ class ModelInput:
     ref: str
     source: str
     plugin: str
+    provider: str
     format: str
     identity: str
     data: str
@@ -47,7 +50,7 @@ class Job:
         parent: Key of the job whose file it starts from, or "" when it loads the model.
         after: Key of a job that must end first without being a parent: the one that writes the model folder.
         steps: What to do; every step but the last yields a live object.
-        read_graph: Whether a backend opens the result, so that its graph is wanted.
+        read_graph: Whether a backend opens the result and a plugin can read its graph, so that it is wanted.
     """
 
     key: str
@@ -69,14 +72,18 @@ def jobs_of(host: Host, model: ModelInput, route: tuple[RouteStep, ...]) -> tupl
     """Cut a route after each step that yields a file; the last job's file is the variant."""
     origins = {p.name: p.origin for p in host.plugins}
     jobs: list[Job] = []
-    pieces = _pieces(route, live_source=model.format == "module")
+    pieces = _pieces(route, live_source=model.format == LIVE)
     done: list[Any] = [{"model": model.key}, _identity({"plugin": model.plugin}, origins)]
     for number, piece in enumerate(pieces):
+        fmt = piece[-1].format if piece else model.format
+        readers = [r for r in host.graph_readers if r.name == fmt]
         done += [_identity(asdict(step), origins) for step in piece]
+        # what a reader says of the file, its content hash and its graph, is kept beside it
+        done += [_identity({"plugin": r.plugin, "requires": r.contribution.requires}, origins) for r in readers]
         key = digest_of(done)
         parent = jobs[-1].key if jobs else ""
         last = number == len(pieces) - 1
-        jobs.append(Job(key=key, model=model, parent=parent, after="", steps=piece, read_graph=last))
+        jobs.append(Job(key=key, model=model, parent=parent, after="", steps=piece, read_graph=last and bool(readers)))
     return tuple(jobs)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.build.builder import Built, build_all
 from harness.build.job import Job, ModelInput, jobs_of
 from harness.digest import digest_of, installed_version, source_digest, tree_sha256
+from harness.environment import DISTRIBUTION
 from harness.errors import HarnessError
 from harness.process.worker import Worker
 from harness.record import Failure
@@ -96,11 +97,13 @@ def _model_input(cell: Cell, host: Host, plan: Plan, settings: BuildSettings) ->
     data_identity = tree_sha256(Path(plan.data)) if plan.data else ""
     origin = next((p.origin for p in host.plugins if p.name == source.plugin), "")
     versions = {name: installed_version(name) for name in source.contribution.requires}
-    key = digest_of([cell.model, identity, data_identity, plan.seed, versions, source_digest(origin)])
+    host_version = installed_version(DISTRIBUTION)  # which divides data and writes the model folder
+    key = digest_of([cell.model, identity, data_identity, plan.seed, versions, source_digest(origin), host_version])
     return ModelInput(
         ref=cell.model,
         source=source.name,
         plugin=source.plugin,
+        provider=source.provider,
         format=source.contribution.format,
         identity=identity,
         data=plan.data,

@@ -195,8 +195,9 @@ class _Job:
     def finish(self, path: Path, fmt: str) -> Mapping[str, Any]:
         """Describe the file, write its graph, and drop what intermediate steps left behind."""
         reader = self.host.graph_readers.get(fmt).contribution if fmt in self.host.graph_readers else None
+        inside = path.resolve().relative_to(self.workdir.resolve())
         facts: dict[str, Any] = {
-            "path": str(path.relative_to(self.workdir)),
+            "path": str(inside),
             "format": fmt,
             "sha256": reader.content_sha256(path) if reader else "",
             "size_bytes": _size_bytes(path),
@@ -206,7 +207,7 @@ class _Job:
         if reader and self.request["read_graph"]:
             graph = reader.read(path)
             (self.workdir / "graph.json").write_text(json.dumps(asdict(graph)), encoding="utf-8")
-        keep = self.workdir / path.relative_to(self.workdir).parts[0]
+        keep = self.workdir / inside.parts[0]
         for child in self.workdir.iterdir():
             if child.is_dir() and child != keep:
                 shutil.rmtree(child)

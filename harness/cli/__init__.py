@@ -22,7 +22,11 @@ FINE, ROWS_FAILED, USAGE, INTERNAL = 0, 1, 2, 3
 
 
 class Bench(click.Group):
-    """Turns our errors into messages, in one place."""
+    """Turns our errors into messages, in one place, and lists commands in the order of their use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names in the order in which they were added."""
+        return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what the user can act on becomes one message and exit code 2."""
@@ -40,9 +44,10 @@ class Bench(click.Group):
 @click.group(cls=Bench, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="edge-bench", prog_name="bench")
 def bench() -> None:
-    """Which optimisation, in which runtime, for this device, and how far can the answer be trusted?
+    """Which optimisation, in which runtime, for which device?
 
-    Try: bench run --profile rpi4
+    Runs optimised variants of neural networks, measures them here, estimates them on a device, and says how
+    far each number can be trusted. A first run: bench run --profile rpi4
     """
 
 
@@ -53,7 +58,7 @@ for command in (run, report, plugins, profiles, models, techniques, cache, docto
 def main() -> None:
     """Entry point. A defect of bench itself keeps its traceback and exits with 3."""
     try:
-        sys.exit(bench.main(standalone_mode=False) or FINE)
+        sys.exit(bench.main(prog_name="bench", standalone_mode=False) or FINE)
     except click.ClickException as error:
         error.show()
         sys.exit(USAGE)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from harness.cli.listing import print_json
+from harness.cli.listing import print_json, print_text
 from harness.cli.options import json_option
 
 
 @click.command()
-@click.option("--clear", is_flag=True, help="Remove everything that was built, trained or scored.")
+@click.option("--clear", is_flag=True, help="Remove everything that was built, trained and scored.")
 @json_option
 def cache(*, clear: bool, as_json: bool) -> None:
-    """Show where built variants are kept and how large that is, or clear it."""
+    """Show where built variants are kept and how large that is."""
     from harness.build.cache import ENVIRONMENT, open_cache
 
     opened = open_cache()
@@ -26,4 +26,4 @@ def cache(*, clear: bool, as_json: bool) -> None:
         return
     click.echo(f"{opened.root}   {size / 1e6:.1f} MB" + (" removed" if clear else ""))
     if not clear:
-        click.echo(f"Move it with the environment variable {ENVIRONMENT}; empty it with: bench cache --clear")
+        print_text(f"Move it with the environment variable {ENVIRONMENT}; empty it with: bench cache --clear")

@@ -12,7 +12,10 @@ from harness.cli.options import json_option
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, *, as_json: bool) -> None:
-    """Say what is missing here, how to get it, and what of this machine disturbs a measurement."""
+    """Say what is missing here and what disturbs a measurement.
+
+    Every finding comes with what to do about it. Exits with 1 when something is broken.
+    """
     from harness.diagnosis import diagnose
 
     findings = diagnose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from harness.cli.listing import print_json, print_table
+from harness.cli.listing import print_json, print_table, print_text
 from harness.cli.options import block_option, json_option, plugin_option
 
 
@@ -13,7 +13,7 @@ from harness.cli.options import block_option, json_option, plugin_option
 @plugin_option
 @block_option
 def models(*, as_json: bool, sources: tuple[str, ...], block: tuple[str, ...]) -> None:
-    """Show the models that plugins bring, and how to name your own."""
+    """Show the models there are, and how to name your own."""
     from dataclasses import asdict
 
     from harness.host import load_host
@@ -32,4 +32,4 @@ def models(*, as_json: bool, sources: tuple[str, ...], block: tuple[str, ...]) -
     click.echo("\nYour own:")
     for source in host.models:
         if not list(source.contribution.list_models()):
-            click.echo(f"  {source.contribution.summary}")
+            print_text(source.contribution.summary, indent="  ")

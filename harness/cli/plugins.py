@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.listing import print_json, print_table
+from harness.cli.listing import print_json, print_table, print_text
 from harness.cli.options import block_option, json_option, plugin_option
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @plugin_option
 @block_option
 def plugins(*, verbose: bool, as_json: bool, sources: tuple[str, ...], block: tuple[str, ...]) -> None:
-    """Show each plugin: ready, unavailable, blocked or broken, and why."""
+    """Show each plugin, what it adds, and what is wrong with it.
+
+    A plugin is ready, unavailable (with the command that installs what it needs), blocked, partly broken or broken.
+    """
     from harness.host import load_host
 
     host = load_host(sources=sources, block=block)
@@ -32,12 +35,11 @@ def plugins(*, verbose: bool, as_json: bool, sources: tuple[str, ...], block: tu
     shown = [{c: "\n".join(r[c]) if isinstance(r[c], list) else r[c] for c in columns} for r in rows]
     if not any(r["problem"] for r in rows):
         shown = [{k: v for k, v in row.items() if k != "problem"} for row in shown]
-    for row in shown:
-        if "contributes" in row and "problem" in row:
-            row["contributes"] = _wrapped(str(row["contributes"]))
     print_table(shown)
     for kind, name, providers in clashes:
-        click.echo(f"\nThe {kind} {name!r} is provided by {' and '.join(providers)}: asking for it fails; block one.")
+        text = f"The {kind} {name!r} is provided by {' and '.join(providers)}: asking for it fails; block one."
+        click.echo()
+        print_text(text)
     if verbose:
         for failure in host.failures:
             click.echo(f"\n{failure.plugin}, {failure.stage}:\n{failure.trace}", err=True)
@@ -93,9 +95,3 @@ def _status(host: Host, plugin: Plugin) -> tuple[str, list[str]]:
 def _clashes(host: Host) -> list[tuple[str, str, tuple[str, ...]]]:
     registries = (host.models, host.techniques, host.graph_readers, host.backends, host.meters, host.report_formats)
     return [(r.noun, name, providers) for r in registries for name, providers in r.clashes().items()]
-
-
-def _wrapped(text: str, width: int = 44) -> str:
-    import textwrap
-
-    return "\n".join(part for line in text.splitlines() for part in textwrap.wrap(line, width) or [""])

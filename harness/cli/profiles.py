@@ -11,11 +11,11 @@ from harness.cli.options import json_option
 @click.command()
 @json_option
 def profiles(*, as_json: bool) -> None:
-    """Show the devices that estimates can be made for."""
+    """Show the devices that estimates are made for."""
     from dataclasses import asdict
 
     from harness.host import load_host
-    from harness.profile import builtin_folder, load_profiles
+    from harness.profile_file import builtin_folder, load_profiles
 
     known = load_profiles([builtin_folder(), *load_host().profile_folders])
     if as_json:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
@@ -40,6 +42,10 @@ class Live:
         self._bar = bar
         self._task: TaskID | None = None
 
+    def opened(self, folder: Path) -> None:
+        """Print the folder above the bar, where it stays: a run that is interrupted is continued by that name."""
+        self._bar.console.print(f"Run folder: {folder}", markup=False, highlight=False, soft_wrap=True)
+
     def stage(self, name: str, total: int) -> None:
         """Begin a new bar."""
         if self._task is not None:
@@ -62,6 +68,10 @@ class Lines:
 
     def __init__(self) -> None:
         self._started = time.monotonic()
+
+    def opened(self, folder: Path) -> None:
+        """Print the folder."""
+        click.echo(f"Run folder: {folder}", err=True)
 
     def stage(self, name: str, total: int) -> None:
         """Print the stage."""

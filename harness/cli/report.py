@@ -10,7 +10,7 @@ import click
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
 def report(*, run: Path) -> None:
-    """Render the report of RUN again, from its records alone."""
+    """Write the report of the folder RUN again, from its records."""
     from harness.cli.outcome import show
     from harness.run_folder import read_environment, read_records
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.listing import print_json, print_table
+from harness.cli.listing import print_json, print_table, print_text
 from harness.cli.options import block_option, plugin_option
 
 if TYPE_CHECKING:
@@ -19,38 +19,52 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--model", "models", multiple=True, metavar="REF",
-              help="zoo:NAME, a .onnx file, or package.module:factory. Repeatable.")  # fmt: skip
+              help="Model to optimise: zoo:NAME, a .onnx file, or package.module:factory (bench models)."
+              " Repeatable.")  # fmt: skip
 @click.option("--data", default=None, metavar="PATH",
-              help="Pictures (a sub-folder per class) or an .npz with x and y.")  # fmt: skip
+              help="Data of your own: a folder of pictures with a sub-folder for each class, or an .npz file with x"
+              " and, where labels are known, y.")  # fmt: skip
 @click.option("--recipe", "recipes", multiple=True, metavar="RECIPE",
-              help="Such as 'prune-magnitude(amount=0.5)+int8-static'. Repeatable.")  # fmt: skip
-@click.option("--backend", "backends", multiple=True, metavar="NAME", help="Runtime to run in. Repeatable.")
+              help="Such as 'prune-magnitude(amount=0.5)+int8-static': techniques in their order (bench techniques)."
+              " Repeatable.")  # fmt: skip
+@click.option("--backend", "backends", multiple=True, metavar="NAME",
+              help="Runtime to run in, its options in brackets: 'NAME(option=value)' (bench plugins)."
+              " Repeatable.")  # fmt: skip
 @click.option("--profile", "profiles", multiple=True, metavar="NAME",
-              help="Device to estimate for: a name or a TOML file. Repeatable.")  # fmt: skip
-@click.option("--threads", type=int, default=None, help="Threads of every runtime; all processors when left out.")
-@click.option("--seed", type=int, default=None, help="Seed of training and of the order of measuring.")
-@click.option("--budget-s", type=float, default=None, help="Wall time for measuring, in seconds.")
-@click.option("--processes", type=int, default=None, help="Fresh processes for each cell, at least (3).")
-@click.option("--precision", type=float, default=None, help="Half-width of the interval that is enough (0.03).")
-@click.option(
-    "--timeout", "timeout_s", type=float, default=None, help="Longest time of one step in a child process, s."
-)
-@click.option(
-    "--memory-limit", "memory_limit_mb", type=int, default=None, help="Largest memory of a child process, MB."
-)
-@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="A TOML file; options given here win.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/<time>-<profile> when left out.")
-@click.option("--resume", "resumed", type=click.Path(path_type=Path), help="Continue the run in this folder.")
+              help="Device to estimate for: a name (bench profiles), a TOML file, or host, this machine."
+              " Repeatable.")  # fmt: skip
+@click.option("--threads", type=int, default=None, metavar="N",
+              help="Threads of every runtime.  [default: one for each processor]")  # fmt: skip
+@click.option("--seed", type=int, default=None, metavar="N",
+              help="Seeds training, calibration and the order of measuring.  [default: 0]")  # fmt: skip
+@click.option("--budget-s", type=float, default=None, metavar="SECONDS",
+              help="Time for measuring, shared by the models; more narrows the intervals.  [default: 30]")  # fmt: skip
+@click.option("--processes", type=int, default=None, metavar="N",
+              help="Fresh processes in which each variant is timed, at least.  [default: 3]")  # fmt: skip
+@click.option("--precision", type=float, default=None, metavar="SHARE",
+              help="Stop measuring when the 95 % interval reaches no further than this share of the latency to either"
+              " side.  [default: 0.03]")  # fmt: skip
+@click.option("--timeout", "timeout_s", type=float, default=None, metavar="SECONDS",
+              help="Longest time that one step in a child process may take.  [default: 600]")  # fmt: skip
+@click.option("--memory-limit", "memory_limit_mb", type=int, default=None, metavar="MB",
+              help="Most memory that a child process may take.  [default: nine tenths of what is free]")  # fmt: skip
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Plan in TOML, such as plan.toml of a run folder; options given here win.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Folder for the results.  [default: runs/<time>-<profile>]")  # fmt: skip
+@click.option("--resume", "resumed", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Continue the run in this folder; finished rows are kept.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON instead of the tables.")
 @plugin_option
 @block_option
 @click.pass_context
 def run(ctx: click.Context, /, **given: Any) -> None:
-    """Build, score, measure and estimate every variant, and write a report.
+    """Measure and estimate every variant, and write a report.
 
-    Without options: the default models of the plugins, their default recipes, every backend that is
-    available, and this machine as the device.
+    A variant is what a recipe makes of a model. Each is built, run on real data in each backend, timed on
+    this machine, and estimated on each profile. Without options: the models, recipes and backends that the
+    plugins bring, and this machine as the device. Exits with 1 when rows failed.
     """
     from harness.cli.progress import open_progress
     from harness.run_folder import read_environment
@@ -68,7 +82,6 @@ def run(ctx: click.Context, /, **given: Any) -> None:
             _show_plan(plan, host, as_json=given["as_json"])
             return
         folder = given["out"] or default_folder(plan)
-        click.echo(f"Run folder: {folder}", err=True)
         try:
             with open_progress() as progress:
                 records = run_plan(plan, host=host, out=folder, progress=progress)
@@ -105,11 +118,11 @@ def _refuse_with_resume(ctx: click.Context) -> None:
 
 
 def _show_plan(plan: Plan, host: Any, *, as_json: bool) -> None:
-    from harness.plan import expand
     from harness.route import NoRoute
+    from harness.runner import prepare
 
     rows = []
-    for cell in expand(plan, host):
+    for cell in prepare(plan, host).cells:
         route = cell.route
         way = str(route.detail) if isinstance(route, NoRoute) else " → ".join(s.label for s in route)
         rows.append({"model": cell.model, "recipe": str(cell.recipe), "backend": cell.backend_text, "steps": way})
@@ -117,8 +130,11 @@ def _show_plan(plan: Plan, host: Any, *, as_json: bool) -> None:
         print_json({"plan": asdict(plan), "cells": rows})
         return
     print_table(rows)
-    click.echo(f"\n{len(rows)} cells × {len(plan.profiles)} profile(s): {', '.join(plan.profiles)}; "
-               f"{plan.threads} threads, seed {plan.seed}, {plan.budget_s:g} s for measuring.")  # fmt: skip
+    click.echo()
+    print_text(
+        f"{len(rows)} cells × {len(plan.profiles)} profile(s): {', '.join(plan.profiles)}; "
+        f"{plan.threads} threads, seed {plan.seed}, {plan.budget_s:g} s for measuring."
+    )
 
 
 def _finish(folder: Path, records: tuple[Record, ...], environment: Any, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from harness.cli.listing import print_json, print_table
+from harness.cli.listing import print_json, print_table, print_text
 from harness.cli.options import block_option, json_option, plugin_option
 
 
@@ -15,7 +15,7 @@ from harness.cli.options import block_option, json_option, plugin_option
 @plugin_option
 @block_option
 def techniques(*, as_json: bool, sources: tuple[str, ...], block: tuple[str, ...]) -> None:
-    """Show the optimisations that recipes are made of, with their options."""
+    """Show the techniques that recipes are made of."""
     from harness.host import load_host
     from harness.options import as_mapping
 
@@ -41,4 +41,5 @@ def techniques(*, as_json: bool, sources: tuple[str, ...], block: tuple[str, ...
     for row in rows:
         row["options"] = "\n".join(f"{k}={v}" for k, v in row["options"].items()) or "–"
     print_table([{k: row[k] for k in ("technique", "on", "options", "summary")} for row in rows])
-    click.echo("\nA recipe chains them: prune-magnitude(amount=0.5)+int8-static")
+    click.echo()
+    print_text("A recipe chains them: prune-magnitude(amount=0.5)+int8-static")

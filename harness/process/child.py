@@ -41,7 +41,7 @@ def main() -> int:
     with os.fdopen(requests_fd, "rb") as requests, os.fdopen(replies_fd, "wb", buffering=0) as replies:
         for line in requests:
             reply = _answer(handlers, json.loads(line))
-            replies.write(json.dumps(reply, allow_nan=True).encode() + b"\n")
+            replies.write(reply.encode() + b"\n")
     return 0
 
 
@@ -73,9 +73,10 @@ def _build(request: Mapping[str, Any]) -> Mapping[str, Any]:
     return build(request)
 
 
-def _answer(handlers: Mapping[str, Handler], request: Mapping[str, Any]) -> Mapping[str, Any]:
+def _answer(handlers: Mapping[str, Handler], request: Mapping[str, Any]) -> str:
+    """The reply as one line of JSON, which a plugin's answer may turn out not to be."""
     try:
-        return {"ok": True, **handlers[request["do"]](request)}
+        return json.dumps({"ok": True, **handlers[request["do"]](request)})
     except MemoryError:
         hint = "Give it more with --memory-limit, or use a smaller model."
         return _error("MemoryError", "ran out of memory", hint=hint)
@@ -99,8 +100,8 @@ def _where(error: BaseException) -> str:
     return f"It came from {os.path.basename(last.filename)}, line {last.lineno}, in {last.name}."  # noqa: PTH119
 
 
-def _error(kind: str, message: str, *, hint: str = "", plugin: str = "") -> Mapping[str, Any]:
-    return {"ok": False, "kind": kind, "error": message, "hint": hint, "plugin": plugin}
+def _error(kind: str, message: str, *, hint: str = "", plugin: str = "") -> str:
+    return json.dumps({"ok": False, "kind": kind, "error": message, "hint": hint, "plugin": plugin})
 
 
 def _die_with_parent(lifeline_fd: int) -> None:

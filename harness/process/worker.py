@@ -100,14 +100,14 @@ class Worker:
 
     def send(self, do: str, **message: Any) -> None:
         """Send a request without waiting."""
-        if self._closed:
-            raise ChildError("the process is gone.", hint="Run again; if it stays, run: bench doctor")
+        self._must_be_open()
         self._deadline = None if self._limits.answer_s is None else time.monotonic() + self._limits.answer_s
         with suppress(BrokenPipeError):  # `receive` says how the child died
             os.write(self._requests, json.dumps({"do": do, **message}).encode() + b"\n")
 
     def receive(self) -> dict[str, Any]:
         """Wait for the reply to the request sent last. Raises as `request` does."""
+        self._must_be_open()
         reply = json.loads(self._line())
         if reply.pop("ok"):
             return dict(reply)
@@ -121,6 +121,10 @@ class Worker:
         """Whether the child is over a limit, so that `receive` would stop it."""
         late = self._deadline is not None and time.monotonic() > self._deadline
         return late or self._output.flooded or self.rss_bytes() > self._memory_limit_bytes
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise ChildError("the process is gone.", hint="Run again; if it stays, run: bench doctor")
 
     def _line(self) -> bytes:
         while b"\n" not in self._pending:
@@ -148,7 +152,7 @@ class Worker:
         if self._deadline is not None and time.monotonic() > self._deadline:
             self.kill()
             hint = f"Allow more with --timeout.  {self._output.hint()}".strip()
-            raise ChildError(f"it did not answer within {self._limits.answer_s:.0f} s and was stopped.", hint=hint)
+            raise ChildError(f"it did not answer within {self._limits.answer_s:g} s and was stopped.", hint=hint)
 
     def _death(self) -> ChildError:
         with suppress(subprocess.TimeoutExpired):
@@ -157,27 +161,26 @@ class Worker:
         self._output.join()
         code = self._process.returncode
         if code is not None and code < 0:
-            name = signal.Signals(-code).name
-            return ChildError(f"the process was ended by {name}.", hint=self._output.hint())
+            return ChildError(f"the process was ended by {_signal_name(-code)}.", hint=self._output.hint())
         return ChildError(f"the process exited with status {code} without an answer.", hint=self._output.hint())
 
     def kill(self) -> None:
         """End the child and whatever it started, at once."""
+        if self._closed:  # by now another process may have its number
+            return
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._close_pipes()
 
     def close(self) -> None:
-        """Let the child end; kill it when it does not within two seconds."""
+        """Let the child end, for two seconds at most; then end it and whatever it started."""
         if self._closed:
             return
         self._close_requests()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(2)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._close_pipes()
+        self.kill()
 
     def _close_requests(self) -> None:
         if self._requests >= 0:
@@ -193,6 +196,13 @@ class Worker:
         os.close(self._replies)
         os.close(self._lifeline)
         self._output.join()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def first_to_answer(workers: Sequence[Worker]) -> int:

@@ -39,39 +39,64 @@ class Axes:
         latency: `estimated` for the device, else `measured` here.
         quality: `value` of the metric, else `agreement` with the baseline, or None when neither is known.
         metric: Name of the metric, or `agreement`.
+        sharper: Whether agreement was taken over more rows than the metric, and so tells variants apart better.
+        unit: Unit that every latency of the section is shown in.
     """
 
     latency: Literal["estimated", "measured"]
     quality: Literal["value", "agreement"] | None
     metric: str
+    sharper: bool = False
+    unit: Literal["ms", "µs"] = "ms"
+
+    def shown(self, milliseconds: float) -> float:
+        """A latency in ms, in the unit of the section."""
+        return milliseconds * 1e3 if self.unit == "µs" else milliseconds
 
 
 def choose_axes(rows: Sequence[Row], profile: str) -> Axes:
     """Estimates for a device when there are any, measurements for the host; the metric wherever it is known."""
     estimated = profile != HOST and any(row.estimate for row in rows)
     metrics = [row.quality.metric for row in rows if row.quality and row.quality.value is not None]
-    agreement = any(row.quality and row.quality.agreement is not None for row in rows)
+    agreed = [row.quality for row in rows if row.quality and row.quality.agreement is not None]
     return Axes(
         latency="estimated" if estimated else "measured",
-        quality="value" if metrics else "agreement" if agreement else None,
+        quality="value" if metrics else "agreement" if agreed else None,
         metric=metrics[0] if metrics else "agreement",
+        sharper=bool(metrics and agreed) and all(found.agreement_n > found.n for found in agreed),
+        unit=_unit(rows),
     )
 
 
+def _unit(rows: Sequence[Row]) -> Literal["ms", "µs"]:
+    """Microseconds where a latency below 0.1 ms would need more than three decimals."""
+    times = [row.host.median_ns / 1e6 for row in rows if row.host]
+    times += [row.estimate.latency_ms.p50 for row in rows if row.estimate]
+    return "µs" if times and min(times) < 0.1 else "ms"
+
+
 def latency(row: Row, axes: Axes) -> Reading | None:
-    """Latency in ms: 90 % interval of an estimate, 95 % interval of a measurement."""
-    if axes.latency == "estimated":
-        if row.estimate is None:
-            return None
-        ends = row.estimate.latency_ms
-        return Reading(value=ends.p50, lo=ends.lo90, hi=ends.hi90)
+    """Latency in the unit of the axes: 90 % interval of an estimate, 95 % interval of a measurement."""
+    return estimated(row, axes) if axes.latency == "estimated" else measured(row, axes)
+
+
+def estimated(row: Row, axes: Axes) -> Reading | None:
+    """Latency predicted for the device, in the unit of the axes, with its 90 % interval."""
+    if row.estimate is None:
+        return None
+    ends = row.estimate.latency_ms
+    return Reading(value=axes.shown(ends.p50), lo=axes.shown(ends.lo90), hi=axes.shown(ends.hi90))
+
+
+def measured(row: Row, axes: Axes) -> Reading | None:
+    """Latency timed on this machine, in the unit of the axes, with its 95 % interval where there is one."""
     if row.host is None:
         return None
     lo, hi = row.host.lo95_ns, row.host.hi95_ns
     return Reading(
-        value=row.host.median_ns / 1e6,
-        lo=None if lo is None else lo / 1e6,
-        hi=None if hi is None else hi / 1e6,
+        value=axes.shown(row.host.median_ns / 1e6),
+        lo=None if lo is None else axes.shown(lo / 1e6),
+        hi=None if hi is None else axes.shown(hi / 1e6),
     )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.report import units
-from harness.report.choice import agreement
+from harness.report.choice import agreement, estimated, measured
 from harness.report.recommendation import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.report.choice import Axes
+    from harness.report.choice import Axes, Reading
     from harness.report.document import Section
     from harness.report.row import Row
 
@@ -29,6 +29,7 @@ class Cell:
         order: What to sort by, None sorts last.
         span: Low end, middle and high end for a drawn interval.
         kind: What kind of number it is, where the column's kind does not say it.
+        short: What stands there when a row has one line only, where that is not `value`.
     """
 
     value: str
@@ -36,6 +37,7 @@ class Cell:
     order: float | None = None
     span: tuple[float, float, float] | None = None
     kind: Kind = ""
+    short: str = ""
 
     @property
     def text(self) -> str:
@@ -45,6 +47,9 @@ class Cell:
 
 DASH = Cell(value=units.MISSING)
 
+SAME = "≈"
+"""Stands for `no difference shown` where a row has one line only."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -52,6 +57,7 @@ class Column:
 
     Attributes:
         title: First line of its heading; `kind` is the second.
+        short: The whole heading, in its lines, where a row has one line only.
         kind: What kind of number all its cells hold, unless a cell says otherwise.
         unit: Unit that all its values end with, where there is one.
         log: Whether drawn intervals need a logarithmic axis.
@@ -59,6 +65,7 @@ class Column:
 
     key: str
     title: str
+    short: str
     kind: Kind
     cell: Callable[[Row], Cell]
     unit: str = ""
@@ -94,45 +101,51 @@ def rows_scored(rows: Sequence[Row]) -> int | None:
 
 def _all(axes: Axes, profile: str) -> tuple[Column, ...]:
     metric = metric_name(axes.metric) if axes.quality == "value" else "quality"
+    unit = axes.unit
+
+    def host(row: Row) -> Cell:
+        return _latency(measured(row, axes), unit)
+
+    def device(row: Row) -> Cell:
+        return _latency(estimated(row, axes), unit, _simulated(row))
+
+    def column(key: str, title: str, cell: Callable[[Row], Cell], kind: Kind = "", **more: Any) -> Column:
+        short = more.pop("short", title.replace(" ", "\n"))
+        return Column(key=key, title=title, short=f"{short}\n{kind}".strip(), kind=kind, cell=cell, **more)
+
+    qualities = (
+        column("quality", metric, _quality, short=f"{axes.metric} %", unit="%"),
+        column("agreement", "agreement", _agreement, short="agree %", unit="%"),
+    )
+    first, later = reversed(qualities) if axes.sharper else qualities
     return (
-        Column(key="host", title="host latency", kind="measured", cell=_host, unit="ms", log=True),
-        Column(key="device", title=f"{profile} latency", kind="estimated", cell=_device, unit="ms", log=True),
-        Column(key="quality", title=metric, kind="", cell=_quality, unit="%"),
-        Column(key="speed", title="against baseline", kind="measured", cell=_speed),
-        Column(key="agreement", title="agreement", kind="", cell=_agreement, unit="%"),
-        Column(key="download", title="download", kind="", cell=_download),
-        Column(key="energy", title=f"{profile} energy", kind="estimated", cell=_energy, unit="mJ"),
-        Column(key="memory", title=f"{profile} memory", kind="estimated", cell=_memory),
-        Column(key="host-memory", title="host memory", kind="measured", cell=_host_memory),
-        Column(key="start", title="load, first run", kind="measured", cell=_start),
+        column("host", "host latency", host, "measured", short=f"host {unit}", unit=unit, log=True),
+        column("device", f"{profile} latency", device, "estimated", short=f"{profile} {unit}", unit=unit, log=True),
+        first,
+        # its heading is as narrow as its numbers: every speed is measured, and here
+        replace(column("speed", "against baseline", _speed, "measured"), short="speed\nhere"),
+        later,
+        column("download", "download", _download),
+        column("energy", f"{profile} energy", _energy, "estimated", short=f"{profile} mJ", unit="mJ"),
+        column("memory", f"{profile} memory", _memory, "estimated"),
+        column("host-memory", "host memory", _host_memory, "measured"),
+        column("start", "load, first run", _start, "measured", short="load"),
     )
 
 
-def _host(row: Row) -> Cell:
-    if row.host is None:
+def _latency(found: Reading | None, unit: str, kind: Kind = "") -> Cell:
+    if found is None:
         return DASH
-    middle = row.host.median_ns / 1e6
-    if row.host.lo95_ns is None or row.host.hi95_ns is None:
-        return Cell(value=units.quantity(middle, "ms"), order=middle)
-    lo, hi = row.host.lo95_ns / 1e6, row.host.hi95_ns / 1e6
+    value = units.quantity(found.value, unit)
+    if found.lo is None or found.hi is None:
+        return Cell(value=value, order=found.value, kind=kind)
     return Cell(
-        value=units.quantity(middle, "ms"),
-        detail=units.bounds(middle, lo, hi),
-        order=middle,
-        span=(lo, middle, hi),
-    )
-
-
-def _device(row: Row) -> Cell:
-    if row.estimate is None:
-        return DASH
-    found = row.estimate.latency_ms
-    return Cell(
-        value=units.quantity(found.p50, "ms"),
-        detail=units.bounds(found.p50, found.lo90, found.hi90),
-        order=found.p50,
-        span=(found.lo90, found.p50, found.hi90),
-        kind=_simulated(row),
+        value=value,
+        detail=units.bounds(found.value, found.lo, found.hi),
+        order=found.value,
+        span=(found.lo, found.value, found.hi),
+        kind=kind,
+        short=units.short_interval(found.value, found.lo, found.hi),
     )
 
 
@@ -167,7 +180,14 @@ def _speed(row: Row) -> Cell:
     found = row.speed.summary
     text = units.speed(found.ratio, found.lo95, found.hi95, row.speed.verdict)
     value, bracket, rest = text.partition(" [")
-    return Cell(value=value, detail=f"[{rest}" if bracket else "", order=found.ratio)
+    shown = row.speed.verdict != "no difference shown"
+    places = 3 if shown and abs(found.ratio - 1) < 0.05 else 2 if found.ratio < 10 else 1
+    return Cell(
+        value=value,
+        detail=f"[{rest}" if bracket else "",
+        order=found.ratio,
+        short=f"{found.ratio:.{places}f}×" if shown else SAME,
+    )
 
 
 def _energy(row: Row) -> Cell:

@@ -35,6 +35,7 @@ class Section:
         axes: What rows are compared in for Pareto marks and recommendation.
         rows: Cells with numbers, fastest on `axes` first.
         notes: What holds for every row.
+        timed_notes: What holds for every row that was timed here.
         data: What quality was scored on, a line for each data set and reference.
         origins: How each distinct variant was made.
     """
@@ -45,6 +46,7 @@ class Section:
     recommendation: Recommendation
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    timed_notes: tuple[str, ...]
     data: tuple[str, ...]
     origins: tuple[Origin, ...]
     missing: tuple[MissingGroup, ...]
@@ -88,7 +90,8 @@ def _section(model: str, profile: str, records: Sequence[Record]) -> Section:
     rows = build_rows(records)
     axes = choose_axes(rows, profile)
     shared = _shared_notes(rows)
-    own = [replace(row, notes=tuple(note for note in row.notes if note not in shared)) for row in rows]
+    timed = tuple(note for note in _shared_notes([row for row in rows if row.host]) if note not in shared)
+    own = [replace(row, notes=tuple(note for note in row.notes if note not in shared + timed)) for row in rows]
     marked = mark_front(own, axes)
     return Section(
         model=model,
@@ -97,6 +100,7 @@ def _section(model: str, profile: str, records: Sequence[Record]) -> Section:
         recommendation=recommend(marked, axes, profile),
         rows=marked,
         notes=shared,
+        timed_notes=timed,
         data=_data(rows),
         origins=_origins(marked),
         missing=group_missing(records),
@@ -112,15 +116,30 @@ def _shared_notes(rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def _data(rows: Sequence[Row]) -> tuple[str, ...]:
-    lines: dict[str, None] = {}
+    references: dict[str, dict[str, None]] = {}
     for row in rows:
         found = row.quality
         if found is None:
             continue
         scored = f"{found.n:,} labelled rows" if found.n else "no labels"
-        agreed = f"; agreement over {found.agreement_n:,} rows with the {found.reference}" if found.agreement_n else ""
-        lines[f"{found.data}: {scored}{agreed}"] = None
-    return tuple(lines)
+        agreed = f"; agreement over {found.agreement_n:,} rows" if found.agreement_n else ""
+        line = references.setdefault(f"{found.data}: {scored}{agreed}", {})
+        if agreed:
+            line[found.reference] = None
+    return tuple(f"{line} with the {_one_of(list(names))}" if names else line for line, names in references.items())
+
+
+def _one_of(names: Sequence[str]) -> str:
+    """`baseline in onnxruntime, openvino or torch`: what the names begin with alike is said once."""
+    first, *others = names
+    if not others:
+        return first
+    words = first.split(" ")
+    alike = 0
+    while alike < len(words) - 1 and all(name.split(" ")[: alike + 1] == words[: alike + 1] for name in others):
+        alike += 1
+    *rest, last = [" ".join(name.split(" ")[alike:]) for name in names]
+    return " ".join([*words[:alike], f"{', '.join(rest)} or {last}"])
 
 
 def _origins(rows: Sequence[Row]) -> tuple[Origin, ...]:

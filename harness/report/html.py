@@ -28,9 +28,6 @@ WIDE, NARROW = (1040, 380), (343, 320)
 
 BREAKS = re.compile(r"(?=[+(])|(?<=,)")
 
-OPEN_ORIGINS = 24
-"""Up to how many variants the steps are unfolded from the start; those with notes always are."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
@@ -108,7 +105,6 @@ def render_html(report: Report) -> str:
             policy=f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'",
             prose=prose,
             bar_width=BAR_WIDTH,
-            open_origins=OPEN_ORIGINS,
         )
     )
 
@@ -197,10 +193,11 @@ def _tiles(section: Section, known: tuple[Column, ...]) -> tuple[Tile, ...]:
     if chosen is None:
         return ()
     first = "device" if section.axes.latency == "estimated" else "host"
-    quality = "quality" if section.axes.quality == "value" else "agreement"
+    qualities = ["quality"] if section.axes.quality == "value" else ["agreement"]
+    qualities += ["agreement"] if section.axes.sharper else []
     by_key = {column.key: column for column in known}
     tiles = []
-    for column in (by_key[key] for key in (first, "speed", quality, "download") if key in by_key):
+    for column in (by_key[key] for key in (first, "speed", *qualities, "download") if key in by_key):
         cell = column.cell(chosen)
         base = column.cell(reference).value if reference else units.MISSING
         if cell.value == units.MISSING:

@@ -12,7 +12,7 @@ from harness.report.columns import Column, columns, rows_scored
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.report.document import Report, Section
+    from harness.report.document import Origin, Report, Section
     from harness.report.row import Row
 
 SPECIAL = re.compile(r"[\\`*_|#~$]|\](?=[(\[:])")
@@ -80,6 +80,7 @@ def _table(section: Section) -> Iterator[str]:
     yield ""
     yield from (f"- [{number}] {escape(note)}" for note, number in numbers.items())
     yield from (f"- All rows: {escape(note)}" for note in section.notes)
+    yield from (f"- All timed rows: {escape(note)}" for note in section.timed_notes)
     yield from (f"- Data: {escape(line)}" for line in section.data)
     yield ""
 
@@ -100,13 +101,19 @@ def _name(row: Row, numbers: dict[str, int]) -> str:
 def _origins(section: Section) -> Iterator[str]:
     yield "### How each variant was made"
     yield ""
+    told: list[Origin] = []
     for origin in section.origins:
         yield f"- **{escape(origin.recipe)}** in {escape(', '.join(origin.backends))}: " + escape(
             prose.variant_facts(origin.variant)
         )
-        for number, step in enumerate(origin.variant.lineage, start=1):
+        other, alike = prose.told_before(origin, told)
+        if other:
+            first = "Step 1 is that" if alike == 1 else f"Steps 1 to {alike} are those"
+            yield f"  - {first} of {escape(other.recipe)} in {escape(', '.join(other.backends))}"
+        for number, step in enumerate(origin.variant.lineage[alike:], start=alike + 1):
             yield f"  {number}. {escape(prose.step(step))}"
             yield from (f"     - {escape(note)}" for note in step.notes)
+        told.append(origin)
     yield ""
 
 

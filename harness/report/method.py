@@ -19,8 +19,7 @@ QUIET, USABLE = 0.01, 0.03
 MACHINE = ("cpu", "isa", "cores", "memory_bytes", "os", "load_average", "python", "bench", "time")
 
 ADVICE = (
-    "Close other programs, set the processor to a fixed clock, give the run a larger --budget-s, and run again before"
-    " small differences are believed."
+    "Close other programs, fix the processor's clock or give a larger --budget-s before small differences are believed."
 )
 
 

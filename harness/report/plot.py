@@ -170,7 +170,7 @@ def scatter(section: Section, width: int, height: int) -> Scatter | None:
         right=right,
         top=top,
         bottom=bottom,
-        x_title=f"latency in ms, {where} (log scale; left is better)",
+        x_title=f"latency in {section.axes.unit}, {where} (log scale; left is better)",
         y_title=f"{metric_name(section.axes.metric)}, % (up is better)",
         x_ticks=tuple(Tick(at=x(value), label=_number(value)) for value in log_ticks(x.lo, x.hi, width)),
         y_ticks=tuple(Tick(at=y(value), label=f"{value * 100:.10g}") for value in linear_ticks(y.lo, y.hi, 6)),
@@ -240,7 +240,7 @@ def _title(row: Row, section: Section) -> str:
     time, good = latency(row, section.axes), quality(row, section.axes)
     words = [f"{row.recipe} in {row.backend}"]
     if time:
-        words.append(f"{units.interval(time.value, time.lo, time.hi, 'ms')} {kind(row, section.axes)}")
+        words.append(f"{units.interval(time.value, time.lo, time.hi, section.axes.unit)} {kind(row, section.axes)}")
     if good:
         words.append(f"{metric_name(section.axes.metric)} {units.percent(good.value, good.lo, good.hi)}")
     if row.pareto:

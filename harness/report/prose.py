@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from harness.report import units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from harness.record import LineageStep, Variant
-    from harness.report.document import Report, Section
+    from harness.report.document import Origin, Report, Section
     from harness.report.method import Method, Span
     from harness.report.missing import MissingCell, MissingGroup
     from harness.report.row import Row
@@ -42,6 +42,9 @@ WORDS = (
     ),
 )
 """What the words of a report mean."""
+
+MOSTLY = 0.95
+"""Share of parameters that are not zero above which zeros are worth no word: rounding to int8 makes some."""
 
 MACHINE = {
     "time": "Time",
@@ -84,7 +87,7 @@ def footnotes(section: Section) -> dict[str, int]:
     return found
 
 
-def references(row: Row, numbers: dict[str, int]) -> tuple[int, ...]:
+def references(row: Row, numbers: Mapping[str, int]) -> tuple[int, ...]:
     """Numbers of a row's notes."""
     return tuple(sorted(numbers[note] for note in row.notes))
 
@@ -97,7 +100,7 @@ def method_facts(method: Method) -> tuple[tuple[str, str], ...]:
 def step(taken: LineageStep) -> str:
     """One step of a lineage with its size and time; its notes are not part of it."""
     size = units.size(taken.size_bytes) if taken.size_bytes is not None else "live object"
-    return f"{taken.name}: {taken.format}, {size}, {taken.seconds:.1f} s ({taken.plugin})"
+    return f"{taken.name}: {taken.format}, {size}, {taken.seconds:.1f} s, by {taken.plugin}"
 
 
 def variant_facts(variant: Variant) -> str:
@@ -106,8 +109,9 @@ def variant_facts(variant: Variant) -> str:
         f"{variant.format}, {units.size(variant.size_bytes)}, download {units.size(variant.download_bytes)}",
         f"{units.scaled_count(variant.parameters)} parameters",
     ]
-    if variant.nonzero_parameters is not None and variant.nonzero_parameters != variant.parameters:
-        parts[1] += f" ({units.scaled_count(variant.nonzero_parameters)} not zero)"
+    nonzero = variant.nonzero_parameters
+    if nonzero is not None and variant.parameters and nonzero < MOSTLY * variant.parameters:
+        parts[1] += f" ({units.scaled_count(nonzero)} not zero)"
     share = units.percent(variant.int8_macs_share) if variant.int8_macs_share else "none"
     parts.append(f"{units.scaled_count(variant.macs)} MACs, {share} of them int8")
     parts.append(f"sha256 {variant.sha256[:12]}")
@@ -116,23 +120,33 @@ def variant_facts(variant: Variant) -> str:
     return "; ".join(parts)
 
 
-def lineage_notes(section: Section) -> tuple[tuple[str, str], ...]:
-    """Everything that plugins noted while variants were made, as (variant and step, note), each once."""
-    found: dict[tuple[str, str], None] = {}
-    for origin in section.origins:
-        for taken in origin.variant.lineage:
-            where = origin.recipe if taken.name == origin.recipe else f"{origin.recipe}, {taken.name}"
-            for note in taken.notes:
-                found[f"{where} ({taken.format})", note] = None
-    return tuple(found)
+def told_before(origin: Origin, told: Sequence[Origin]) -> tuple[Origin | None, int]:
+    """The variant told of before that began with the most steps alike, and how many those are."""
+    found: tuple[Origin | None, int] = (None, 0)
+    for other in told:
+        pairs = list(zip(origin.variant.lineage, other.variant.lineage, strict=False))
+        alike = next((at for at, (one, two) in enumerate(pairs) if one != two), len(pairs))
+        if alike > found[1]:
+            found = other, alike
+    return found
+
+
+def technique_notes(variant: Variant) -> tuple[str, ...]:
+    """What the techniques of a variant noted: a layer left in float, what was calibrated on, how much was pruned."""
+    return tuple(note for taken in variant.lineage if taken.kind == "technique" for note in taken.notes)
+
+
+def missing_name(cell: MissingCell) -> str:
+    """`int8-dynamic in openvino`, with its time when it had been timed."""
+    text = f"{cell.recipe} in {cell.backend}"
+    if cell.host:
+        text += f" (timed here at {units.quantity(cell.host.median_ns / 1e6, 'ms')} before it failed)"
+    return text
 
 
 def missing_cell(cell: MissingCell) -> str:
     """`int8-dynamic in openvino`, with what happened to this cell alone."""
-    text = f"{cell.recipe} in {cell.backend}"
-    if cell.host:
-        text += f" (timed here at {units.quantity(cell.host.median_ns / 1e6, 'ms')} before it failed)"
-    return f"{text}: {cell.error}" if cell.error else text
+    return f"{missing_name(cell)}: {cell.error}" if cell.error else missing_name(cell)
 
 
 def missing_where(group: MissingGroup) -> str:
@@ -188,7 +202,7 @@ def _noise(method: Method) -> str:
         return "unknown: no cell was timed in more than one process"
     found = method.noise
     cells = "1 cell" if found.cells == 1 else f"{found.cells:,} cells"
-    text = f"{found.verdict}: fresh processes of one cell differ by {found.spread * 100:.2g} % (median of {cells})"
+    text = f"{found.verdict}, fresh processes of one cell differ by {found.spread * 100:.2g} % (median of {cells})"
     return f"{text}. {found.advice}" if found.advice else text
 
 

@@ -124,34 +124,55 @@ def _at(reading: Reading | None) -> float:
 
 
 def _sentence(chosen: Row, reference: Row | None, axes: Axes, profile: str) -> str:
-    found, good = latency(chosen, axes), quality(chosen, axes)
-    time = units.interval(found.value, found.lo, found.hi, "ms") if found else units.MISSING
+    """What to use, its latency with interval, quality and download, each beside the baseline's."""
+    found = latency(chosen, axes)
+    time = units.interval(found.value, found.lo, found.hi, axes.unit) if found else units.MISSING
     where = "measured here" if axes.latency == "measured" else f"on {profile}, {kind(chosen, axes)}"
-    share = units.percent(good.value, good.lo, good.hi) if good else units.MISSING
-    n = _rows_scored(chosen, axes)
-    download = units.size(chosen.variant.download_bytes) if chosen.variant else units.MISSING
     parts = [
         f"{time} {where}",
-        f"{metric_name(axes.metric)} {share} over {units.count(n)} {'row' if n == 1 else 'rows'}",
-        f"download {download}",
+        f"{metric_name(axes.metric)} {_share(quality(chosen, axes))}",
+        f"download {_download(chosen)}",
     ]
     if reference:
-        base_time, base_good = latency(reference, axes), quality(reference, axes)
-        same = "" if reference.backend == chosen.backend else f" in {reference.backend}"
-        parts[0] += f" (baseline{same} {units.quantity(base_time.value if base_time else None, 'ms')})"
-        parts[1] += f" (baseline{same} {units.percent(base_good.value if base_good else None)})"
-        if reference.variant:
-            parts[2] += f" (baseline{same} {units.size(reference.variant.download_bytes)})"
+        base = "baseline" if reference.backend == chosen.backend else f"baseline in {reference.backend}"
+        base_time = latency(reference, axes)
+        shown = units.quantity(base_time.value if base_time else None, axes.unit)
+        verdict = _verdict(chosen, reference, axes)
+        parts[0] += f" ({base} {shown}{f'; {verdict}' if verdict else ''})"
+        parts[1] += f" ({base} {_share(quality(reference, axes))})"
+        parts[2] += f" ({base} {_download(reference)})"
+    if axes.sharper and chosen.quality:
+        parts[1] += f", agreement {units.percent(chosen.quality.agreement)}"
     verb = "Keep the baseline" if chosen.baseline else f"Use {chosen.recipe}"
-    return f"{verb} in {chosen.backend}: {parts[0]}; {parts[1]}; {parts[2]}."
+    return f"{verb} in {chosen.backend}: {'; '.join(parts)}."
+
+
+def _verdict(chosen: Row, reference: Row, axes: Axes) -> str:
+    """What was measured here against the baseline, or that neither measuring nor estimating shows a difference."""
+    if chosen.speed and chosen.speed.verdict != "no difference shown":
+        said = units.speed(chosen.speed.summary.ratio, None, None, chosen.speed.verdict)
+        return said if axes.latency == "measured" else f"measured here: {said}"
+    ours, theirs = latency(chosen, axes), latency(reference, axes)
+    return "no difference shown" if ours and theirs and ours.overlaps(theirs) else ""
+
+
+def _share(reading: Reading | None) -> str:
+    return units.percent(reading.value if reading else None)
+
+
+def _download(row: Row) -> str:
+    return units.size(row.variant.download_bytes) if row.variant else units.MISSING
 
 
 def _doubts(
     chosen: Row, reference: Row | None, good: Sequence[Row], axes: Axes, profile: str
-) -> Iterable[str]:  # one sentence for each way to be wrong
-    yield _what_kind(chosen, axes, profile)
-    if reference:
-        yield from _against(chosen, reference, axes, profile)
+) -> Iterable[str]:  # one sentence for each way to be wrong, what matters most first
+    yield _what_kind(chosen, reference, axes, profile)
+    if chosen.speed and reference:
+        found = chosen.speed
+        said = units.speed(found.summary.ratio, found.summary.lo95, found.summary.hi95, found.verdict)
+        yield f"Timed on this machine against the baseline: {said}."
+    yield from _how_good(chosen, reference, axes)
     yield from _rivals(chosen, good, axes)
     estimate = chosen.estimate
     if axes.latency == "estimated" and estimate and not estimate.in_domain:
@@ -162,37 +183,43 @@ def _doubts(
         yield _as_sentence(chosen.quality.note)
 
 
-def _what_kind(chosen: Row, axes: Axes, profile: str) -> str:
+def _what_kind(chosen: Row, reference: Row | None, axes: Axes, profile: str) -> str:
     estimate = chosen.estimate
     if axes.latency == "estimated" and estimate:
-        prior = ", not calibrated on measurements of it" if "prior" in estimate.basis.lower() else ""
+        prior = "prior" in estimate.basis.lower() and "calibrated" not in estimate.basis
+        basis = f"90 % interval; {estimate.basis}{', uncalibrated' if prior else ''}"
+        apart = _apart(chosen, reference, axes)
         if kind(chosen, axes) == "simulated":
-            what = estimate.accelerator or "an accelerator"
-            return f"Simulated: {what} was not here; 90 % interval, basis: {estimate.basis}{prior}."
-        return f"Estimated, not measured on {profile}: 90 % interval, basis: {estimate.basis}{prior}."
+            return f"Simulated: {estimate.accelerator or 'an accelerator'} was not here ({basis}){apart}."
+        return f"Estimated, not measured on {profile} ({basis}){apart}."
     processes = chosen.host.processes if chosen.host else 0
     fresh = "process" if processes == 1 else "processes"
     return f"Measured on this machine: 95 % interval over {processes} fresh {fresh}."
 
 
-def _against(chosen: Row, reference: Row, axes: Axes, profile: str) -> Iterable[str]:
-    ours, theirs = latency(chosen, axes), latency(reference, axes)
-    if axes.latency == "estimated" and ours and theirs:
-        if ours.overlaps(theirs):
-            yield f"On {profile} no difference shown from the baseline: the two intervals overlap."
-        else:
-            yield f"On {profile} its interval lies apart from that of the baseline."
-    if chosen.speed:
-        found = chosen.speed
-        said = units.speed(found.summary.ratio, found.summary.lo95, found.summary.hi95, found.verdict)
-        yield f"Timed on this machine, against the baseline in {chosen.backend}: {said} (95 % interval)."
-    our_share, their_share = quality(chosen, axes), quality(reference, axes)
-    if our_share and their_share and axes.quality == "value":
-        name = metric_name(axes.metric)
-        if our_share.overlaps(their_share):
-            yield f"In {name} no difference shown from the baseline: the two 95 % intervals overlap."
-        else:
-            yield f"In {name} its 95 % interval lies apart from that of the baseline."
+def _apart(chosen: Row, reference: Row | None, axes: Axes) -> str:
+    """Whether the device's intervals tell the choice from the baseline."""
+    ours, theirs = latency(chosen, axes), latency(reference, axes) if reference else None
+    if not (ours and theirs):
+        return ""
+    if ours.overlaps(theirs):
+        return ": it overlaps with the baseline's, no difference shown"
+    return ": it lies apart from the baseline's"
+
+
+def _how_good(chosen: Row, reference: Row | None, axes: Axes) -> Iterable[str]:
+    ours, theirs = quality(chosen, axes), quality(reference, axes) if reference else None
+    if ours is None:
+        return
+    name, n = metric_name(axes.metric), _rows_scored(chosen, axes)
+    text = f"{name[:1].upper()}{name[1:]} over {units.count(n)} {'row' if n == 1 else 'rows'}"
+    text += f": {units.percent(ours.value, ours.lo, ours.hi)}"
+    if theirs and axes.quality == "value":
+        text += ", no difference shown" if ours.overlaps(theirs) else ", apart from the baseline's"
+    if axes.sharper and chosen.quality:
+        agreed = chosen.quality
+        text += f"; agreement over {units.count(agreed.agreement_n)}: {units.percent(agreed.agreement)}"
+    yield f"{text}."
 
 
 def _rivals(chosen: Row, good: Sequence[Row], axes: Axes) -> Iterable[str]:
@@ -212,7 +239,7 @@ def _alternative(when: str, rows: Sequence[Row], axes: Axes) -> Iterable[str]:
         return
     best = min(rows, key=lambda row: _rank(row, axes))
     found = latency(best, axes)
-    time = units.interval(found.value, found.lo, found.hi, "ms") if found else units.MISSING
+    time = units.interval(found.value, found.lo, found.hi, axes.unit) if found else units.MISSING
     what = f" on {best.estimate.accelerator}" if best.estimate and best.estimate.accelerator else ""
     yield f"{when}: {best.recipe} in {best.backend}{what}, {time}, {kind(best, axes)}."
 

@@ -34,6 +34,12 @@ def bounds(value: float, lo: float, hi: float) -> str:
     return f"[{digits(lo, decimals=places)}, {digits(hi, decimals=places)}]"
 
 
+def short_interval(value: float, lo: float, hi: float) -> str:
+    """`0.412 [0.41, 12]`: two digits of the ends are enough to see how wide it is."""
+    ends = ", ".join(digits(end, decimals=max(0, _decimals(end) - 1)).replace(",", "") for end in (lo, hi))
+    return f"{digits(value).replace(',', '')} [{ends}]"
+
+
 def size(count: float | None) -> str:
     """Bytes in B, kB, MB or GB, powers of 1000."""
     if count is None:

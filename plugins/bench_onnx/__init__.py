@@ -35,6 +35,12 @@ def _load(ref: str, cache: Path, seed: int) -> Model:  # noqa: ARG001 - a file n
     return load(Path(ref))
 
 
+def _check(ref: str) -> None:
+    from bench_onnx.identity import check
+
+    check(Path(ref))
+
+
 def _identity(ref: str) -> str | None:
     from bench_onnx.identity import identity
 
@@ -65,6 +71,7 @@ def harness_models() -> Iterable[ModelSource]:
         load=_load,
         identity=_identity,
         available=_available,
+        check=_check,
         requires=("onnx",),
     )
 

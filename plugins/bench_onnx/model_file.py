@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bench_onnx.identity import HINT, check
 from bench_onnx.order import sort_nodes
 from harness import ArtifactError
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import onnx
-
-HINT = "Export the model again, or check the copy: python -m onnx.checker FILE."
 
 
 def load_model(path: Path) -> onnx.ModelProto:
@@ -27,10 +26,7 @@ def load_model(path: Path) -> onnx.ModelProto:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from onnx.inliner import inline_local_functions
 
-    if not path.is_file():
-        raise ArtifactError(f"{path}: no such file", hint="Give the path of an .onnx file.")
-    if path.stat().st_size == 0:
-        raise ArtifactError(f"{path}: the file is empty", hint=HINT)
+    check(path)
     try:
         model = onnx.load(path)
         if model.functions:

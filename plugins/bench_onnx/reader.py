@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from bench_onnx.binding import bind_batch, tensor_types
 from bench_onnx.dynamic import normalise_dynamic
 from bench_onnx.folding import fold
-from bench_onnx.model_file import HINT, blaming, load_model
+from bench_onnx.identity import HINT
+from bench_onnx.model_file import blaming, load_model
 from bench_onnx.network import Network, network_of
 from bench_onnx.operators import Emission, emit, tensor
 from bench_onnx.qdq import normalise_qdq

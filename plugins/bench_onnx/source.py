@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench_onnx.content import content_sha256
-from bench_onnx.model_file import HINT, feeds, load_model
+from bench_onnx.identity import HINT
+from bench_onnx.model_file import feeds, load_model
 from harness import ArtifactError, Model, TensorSpec
 
 if TYPE_CHECKING:

@@ -136,6 +136,12 @@ def _claims(ref: str) -> bool:
     return FACTORY.fullmatch(ref) is not None
 
 
+def _check(ref: str) -> None:
+    from bench_torch.place import check
+
+    check(ref)
+
+
 def _load(ref: str, cache: Path, seed: int) -> Model:  # noqa: ARG001  a factory keeps nothing in the cache
     from bench_torch.factory import load
 
@@ -155,6 +161,7 @@ def harness_models() -> Iterable[ModelSource]:
         # A factory may read its weights from a file: its source code does not tell whether they have changed.
         identity=lambda ref: None,  # noqa: ARG005
         available=_torch,
+        check=_check,
         requires=("torch",),
     )
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from bench_torch.checkpoint import hash_module
 from bench_torch.export import run
+from bench_torch.place import missing
 from bench_torch.program import one_line
 from harness import ArtifactError, HarnessError, Model, TensorSpec
 
@@ -85,10 +86,7 @@ def _import(place: str) -> ModuleType:
         return import_module(place)
     except ModuleNotFoundError as exc:
         if exc.name and (place == exc.name or place.startswith(f"{exc.name}.")):
-            raise ArtifactError(
-                f"no module {exc.name!r} can be imported from {here}",
-                hint="Run bench in the folder that holds it, install it, or give path/to/file.py:factory.",
-            ) from exc
+            raise missing(exc.name, here) from exc
         raise ArtifactError(f"{place} needs a module that is not installed: {exc.name}") from exc
     except Exception as exc:
         raise ArtifactError(f"importing {place} failed: {one_line(exc)}") from exc

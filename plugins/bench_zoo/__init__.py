@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ def harness_models() -> Iterable[ModelSource]:
         load=load,
         identity=identity,
         available=available,
+        check=check,
         default=("zoo:har-watch", "zoo:efficientnet-lite0"),
         requires=_distributions(),
     )
@@ -83,17 +85,23 @@ def load(ref: str, cache: Path, seed: int) -> Model:  # noqa: ARG001 -- the zoo'
     """
     from bench_zoo import efficientnet_lite0, har_watch
 
+    check(ref)
     if ref == har_watch.REF:
         _require(har_watch.DISTRIBUTIONS)
         return har_watch.load(cache)
-    if ref == efficientnet_lite0.REF:
-        _require(efficientnet_lite0.DISTRIBUTIONS)
-        return efficientnet_lite0.load()
-    known = f"{har_watch.REF} and {efficientnet_lite0.REF}"
-    raise ArtifactError(
-        f"The zoo has no network {ref.removeprefix(PREFIX)!r}.",
-        hint=f"It has {known}.",
-    )
+    _require(efficientnet_lite0.DISTRIBUTIONS)
+    return efficientnet_lite0.load()
+
+
+def check(ref: str) -> None:
+    """Raise ArtifactError when the zoo has no such network."""
+    from bench_zoo import efficientnet_lite0, har_watch
+
+    known = (har_watch.REF, efficientnet_lite0.REF)
+    if ref not in known:
+        near = get_close_matches(ref, known, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"It has {' and '.join(known)}."
+        raise ArtifactError(f"The zoo has no network {ref.removeprefix(PREFIX)!r}.", hint=hint)
 
 
 def _distributions() -> tuple[str, ...]:

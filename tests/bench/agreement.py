@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from statistics import mean, stdev
 
 from harness.build.builder import BuildSettings
@@ -77,9 +77,7 @@ def main() -> None:
         among = taken([*found, *twin], replace(settings, seed=pair, budget_s=30.0))
         for one in looked_at:
             alone = taken([one], replace(settings, seed=pair))
-            logs[one.name].append(
-                math.log(summarise(among[one.name]).median_ns / summarise(alone[one.name]).median_ns)
-            )
+            logs[one.name].append(math.log(summarise(among[one.name]).median_ns / summarise(alone[one.name]).median_ns))
             apart = ratio(among[one.name], among[f"{one.name}, twin"])
             verdict = "difference" if apart.significant else "no difference"
             twins[one.name].append(f"{apart.ratio:.3f} [{apart.lo95 or 0:.3f}, {apart.hi95 or 0:.3f}] {verdict}")
@@ -91,7 +89,7 @@ def main() -> None:
     print("\n| session | A/A inside one group, pair by pair |\n|---|---|")
     for name, lines in twins.items():
         print(f"| {name} | {'; '.join(lines)} |")
-    print(f"\n{given.pairs} pairs, {given.threads} threads, {given.model}; settings {asdict(settings)['processes']} processes")
+    print(f"\n{given.model}: {given.pairs} pairs, {given.threads} threads, {settings.processes} processes")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ difference of their medians, divided by the calls, is the harness's. It must sta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ CALLS = 2000
 
 
 @pytest.fixture(params=["onnxruntime", "openvino"])
-def bound(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
+def bound(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Any]]:
     """A bound session of a network of one addition."""
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])
@@ -37,11 +37,11 @@ def bound(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
     backend = load_host().backends.get(request.param).contribution
     spec = TensorSpec(name="x", shape=(None, 4), dtype="float32")
     session = backend.open(path, SessionOptions(threads=1, options=backend.options(), inputs=(spec,)))
-    request.addfinalizer(session.close)
     call = session.bind((np.ones((1, 4), np.float32),))
     for _ in repeat(None, 100):
         call()
-    return call
+    yield call
+    session.close()
 
 
 @pytest.mark.benchmark(group="one call")

@@ -8,7 +8,8 @@ from math import prod
 import pytest
 
 from harness import Operator, OpGraph, Tensor
-from harness.profile import DeviceProfile, builtin_folder, load_profiles
+from harness.profile import DeviceProfile
+from harness.profile_file import builtin_folder, load_profiles
 
 Built = Callable[..., OpGraph]
 

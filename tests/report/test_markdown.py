@@ -46,14 +46,23 @@ def test_estimates_and_measurements_have_columns_of_their_own(text: str) -> None
 def test_a_simulated_latency_says_so_in_its_cell(text: str) -> None:
     heading, _, first, *_ = tables(text)[1]
     at = [cell.strip() for cell in heading].index("rpi4 latency, estimated")
-    assert first[at].strip() == "0.101 ms [0.051, 0.202] simulated"
+    assert first[at].strip() == "101 µs [51, 202] simulated"
 
 
 def test_lineage_missing_rows_and_method_are_told(text: str) -> None:
-    assert "3. int8-static: onnx, 18.6 kB, 2.4 s (quantize edge-bench 0.1.0)" in text
+    assert "3. int8-static: onnx, 18.6 kB, 2.4 s, by quantize edge-bench 0.1.0" in text
     assert "     - 1 Gemm left in float: its input is not calibrated" in text
     assert "**failed at stage open, openvino edge-bench 0.1.0:**" in text
     assert "- **Noise:** quiet" in text
+
+
+def test_steps_that_variants_share_are_told_once(factory: dict[str, Any]) -> None:
+    text = render_markdown(build_report([
+        factory["record"](),
+        factory["record"](recipe="fp16", variant=factory["variant"]("fp16", size=32_500)),
+    ], {}))  # fmt: skip
+    assert text.count("1. zoo: module") == 1
+    assert "Steps 1 to 2 are those of baseline in onnxruntime" in text
 
 
 def test_markup_in_names_and_errors_appears_as_text(factory: dict[str, Any]) -> None:

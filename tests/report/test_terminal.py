@@ -24,12 +24,31 @@ def test_no_line_is_wider_than_the_terminal(records: list[Record], width: int) -
     assert max(map(len, render(records, width).split("\n"))) <= width
 
 
-def test_at_80_columns_the_answer_and_both_latencies_are_shown(records: list[Record]) -> None:
+def test_at_80_columns_a_row_has_one_line_with_both_latencies_and_the_speed(records: list[Record]) -> None:
     text = render(records, 80)
-    assert "Use int8-static in onnxruntime: 0.442 ms" in text
-    assert re.search(r"measured +estimated ", text)
-    assert "2.09× faster" in text
-    assert "[2.06, 2.13]" in text
+    assert "Use int8-static in onnxruntime: 442 µs [221, 883]" in text
+    assert re.search(r"host µs +rpi4 µs .*\n +measured +estimated ", text)
+    assert re.search(r"\n\* int8-static +onnxruntime +39\.\d \[\d\d, \d\d\] +442 \[221, 883\] +86\.0 +2\.09×\n", text)
+    assert re.search(r"\nprune-magnitude +torch .* ≈\n", text)
+
+
+def test_a_run_of_two_models_fits_about_two_screens(records: list[Record]) -> None:
+    assert render(records, 80).count("\n") < 90
+
+
+def test_options_left_out_of_a_name_are_told(records: list[Record]) -> None:
+    assert re.search(r"In full:\s+prune-magnitude\(amount=0\.5\)\.", render(records, 80))
+
+
+def test_recipes_that_differ_in_options_keep_them(factory: dict[str, Any]) -> None:
+    recipes = ("prune-magnitude(amount=0.5)", "prune-magnitude(amount=0.7)")
+    text = render([factory["record"](), *(factory["record"](recipe=recipe) for recipe in recipes)], 80)
+    assert "(amount=0.5)" in text
+    assert "(amount=0.7)" in text
+
+
+def test_a_narrow_terminal_gets_intervals_below_their_value(records: list[Record]) -> None:
+    assert re.search(r"\nin onnxruntime +\[[\d., ]+\]", render(records, 60))
 
 
 def test_columns_left_out_are_named(records: list[Record]) -> None:
@@ -56,8 +75,15 @@ def test_missing_rows_show_reason_cells_and_what_to_do(records: list[Record]) ->
     assert "Next: run it in onnxruntime" in text
 
 
-def test_notes_of_the_lineage_are_shown(records: list[Record]) -> None:
-    assert "int8-static (onnx): 1 Gemm left in float: its input is not calibrated" in render(records)
+def test_what_is_skipped_alike_in_every_table_is_said_once_and_short(records: list[Record]) -> None:
+    text = " ".join(render(records, 80).split())
+    told = "skipped 3 in each table: fp16, int8-dynamic, int8-static in torch: no implementation of the technique"
+    assert text.count(told) == 1
+    assert "NOT_QUANTISED" not in text
+
+
+def test_how_variants_were_made_is_left_to_the_files(records: list[Record]) -> None:
+    assert "1 Gemm left in float" not in render(records)
 
 
 def test_names_cannot_control_the_terminal(factory: dict[str, Any]) -> None:

@@ -1,0 +1,204 @@
+"""Writes the generated parts of README.md and docs/*.md: all between `<!-- generated: NAME -->` and `<!-- end -->`.
+
+    python docs/generate.py            write them
+    python docs/generate.py --check    write nothing; exit with 1 and name the files that are stale
+
+What is generated depends on the project alone: plugins of other distributions, versions of frameworks, what is
+installed here and how wide the terminal is do not show in it.
+"""  # noqa: INP001 - a script, not a package
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness import hookspecs
+from harness.cli import bench
+from harness.host import GROUP, YIELDS, Host, load_host
+from harness.options import as_mapping
+from harness.profile_file import builtin_folder, load_profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(
+    r"(?P<begin><!-- generated: (?P<name>[a-z-]+) -->\n).*?(?P<end>^<!-- end -->)", re.DOTALL | re.MULTILINE
+)
+WIDTH = 80
+
+
+def documents() -> tuple[Path, ...]:
+    """The files that may hold generated blocks."""
+    return (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+
+
+def generate(text: str) -> str:
+    """A document with its blocks made anew.
+
+    Raises:
+        KeyError: A block's name is none of `BLOCKS`.
+    """
+
+    def made(match: re.Match[str]) -> str:
+        return f"{match['begin']}{BLOCKS[match['name']]().strip()}\n{match['end']}"
+
+    return BLOCK.sub(made, text)
+
+
+def own_host() -> Host:
+    """The host with the plugins of this distribution and no others."""
+    return load_host(allow={p.name for p in distribution("edge-bench").entry_points if p.group == GROUP})
+
+
+def commands() -> str:
+    """The commands, a line each."""
+    rows = ((f"`bench {name}`", command.get_short_help_str(WIDTH)) for name, command in bench.commands.items())
+    return table(("command", "what it does"), rows)
+
+
+def help_pages() -> str:
+    """The help page of every command."""
+    return "\n\n".join(f"## {name}\n\n```text\n{page}\n```" for name, page in _help())
+
+
+def hooks() -> str:
+    """The hooks with what they yield, in the order of a run."""
+    rows = []
+    for name, kind in YIELDS.items():
+        about = inspect.cleandoc(getattr(hookspecs, name).__doc__ or "").partition("\n\n")[0]
+        yields = "folders of TOML files" if kind is Path else f"`{kind.__name__}`"
+        rows.append((f"`{name}`", yields, " ".join(about.split())))
+    return table(("hook", "yields", "what it is"), rows)
+
+
+def plugins() -> str:
+    """The built-in plugins and what each contributes."""
+    host = own_host()
+    registries = (
+        ("model source", host.models),
+        ("technique", host.techniques),
+        ("implementation", host.implementations),
+        ("converter", host.converters),
+        ("graph reader", host.graph_readers),
+        ("backend", host.backends),
+        ("meter", host.meters),
+        ("report format", host.report_formats),
+    )
+    rows = []
+    for plugin in host.plugins:
+        found = [(noun, [f"`{r.name}`" for r in items if r.plugin == plugin.name]) for noun, items in registries]
+        added = [f"{noun} {', '.join(names)}" for noun, names in found if names]
+        rows.append((f"`{plugin.name}`", f"`plugins/{plugin.target}`", "; ".join(added)))
+    return table(("plugin", "where", "adds"), rows)
+
+
+def techniques() -> str:
+    """The techniques with the formats they are done on and their options."""
+    host = own_host()
+    rows = []
+    for item in host.techniques:
+        technique = item.contribution
+        formats = sorted({i.contribution.format for i in host.implementations if i.contribution.technique == item.name})
+        needs = f" Needs {' and '.join(sorted(technique.needs))} data." if technique.needs else ""
+        done_on = ", ".join(f"`{name}`" for name in formats)
+        rows.append(
+            (f"`{item.name}`", f"{technique.summary}.{needs}", done_on, _options(technique.options), technique.source)
+        )
+    return table(("technique", "what it does", "on", "options", "source"), rows)
+
+
+def models() -> str:
+    """The models that plugins list, and the sources for models of the user's own."""
+    known, own = [], []
+    for source in own_host().models:
+        listed = list(source.contribution.list_models())
+        for info in listed:
+            facts = "; ".join(f"{key} {value}" for key, value in info.facts.items())
+            known.append((f"`{info.ref}`", info.summary, info.task, facts, info.licence))
+        if not listed:
+            own.append(f"- {source.contribution.summary}")
+    return "\n".join((table(("model", "what it does", "task", "facts", "licence"), known), "", "Your own:", "", *own))
+
+
+def backends() -> str:
+    """The runtimes with the formats they read and their options."""
+    rows = []
+    for item in own_host().backends:
+        backend = item.contribution
+        reads = ", ".join(f"`{name}`" for name in backend.reads)
+        timed = f"simulated on a profile's `{backend.accelerator}`" if backend.accelerator else "timed here"
+        rows.append((f"`{item.name}`", backend.summary, reads, _options(backend.options), timed))
+    return table(("backend", "what it is", "reads", "options", "its latency is"), rows)
+
+
+def profiles() -> str:
+    """The devices that come with the project."""
+    found = load_profiles([builtin_folder()]).values()
+    rows = [(f"`{profile.name}`", profile.title, profile.summary) for profile in found]
+    rows.append(("`host`", "this machine", "detected when it is asked for"))
+    return table(("profile", "device", "what it has"), rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "backends": backends,
+    "commands": commands,
+    "help": help_pages,
+    "hooks": hooks,
+    "models": models,
+    "plugins": plugins,
+    "profiles": profiles,
+    "techniques": techniques,
+}
+"""Name of a block to what makes its text."""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _help() -> Iterator[tuple[str, str]]:
+    groups: list[tuple[str, click.Command]] = [("bench", bench)]
+    groups += [(f"bench {name}", command) for name, command in bench.commands.items()]
+    for name, command in groups:
+        settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+        settings.setdefault("help_option_names", ["-h", "--help"])
+        yield name, command.get_help(click.Context(command, info_name=name, **settings))
+
+
+def _options(kind: type) -> str:
+    return ", ".join(f"`{key}={_toml(value)}`" for key, value in as_mapping(kind()).items()) or "–"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is stale.")
+def main(*, check: bool) -> None:
+    """Write the generated parts of the documents."""
+    stale = {}
+    for path in documents():
+        text = path.read_text(encoding="utf-8")
+        if (made := generate(text)) != text:
+            stale[path] = made
+    for path, made in stale.items():
+        if not check:
+            path.write_text(made, encoding="utf-8")
+        click.echo(f"{path.relative_to(ROOT)} {'is stale; run: make docs' if check else 'written'}")
+    if check and stale:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
