@@ -38,7 +38,7 @@ $(VENV)/.venv:
 	touch $@
 
 $(VENV)/.torch: $(VENV)/.venv
-	$(if $(TORCH_INDEX),$(BIN)/pip install 'torch>=2.13,<2.14' --index-url $(TORCH_INDEX),)
+	if [ -n "$(TORCH_INDEX)" ]; then $(BIN)/pip install 'torch>=2.13,<2.14' --index-url "$(TORCH_INDEX)"; fi
 	touch $@
 
 $(VENV)/.installed-all: pyproject.toml $(VENV)/.torch
