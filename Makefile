@@ -35,16 +35,16 @@ clean:
 $(VENV)/.venv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bench needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
-	touch $@
+	@touch $@
 
 $(VENV)/.torch: $(VENV)/.venv
-	if [ -n "$(TORCH_INDEX)" ]; then $(BIN)/pip install 'torch>=2.13,<2.14' --index-url "$(TORCH_INDEX)"; fi
-	touch $@
+	@if [ -n "$(TORCH_INDEX)" ]; then $(BIN)/pip install 'torch>=2.13,<2.14' --index-url "$(TORCH_INDEX)"; fi
+	@touch $@
 
 $(VENV)/.installed-all: pyproject.toml $(VENV)/.torch
 	$(BIN)/pip install --quiet -e '.[all]'
-	touch $@
+	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml $(VENV)/.torch
 	$(BIN)/pip install --quiet -e '.[all,test]'
-	touch $@ $(VENV)/.installed-all
+	@touch $@ $(VENV)/.installed-all

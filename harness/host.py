@@ -12,8 +12,9 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,19 @@ from typing import Any
 import pluggy
 
 from harness import API_VERSION, contributions, hookspecs
-from harness.contributions import NAME, Backend, Converter, GraphReader, Implementation, Meter, ModelSource, Technique
+from harness.contributions import (
+    NAME,
+    Availability,
+    Backend,
+    Converter,
+    GraphReader,
+    Implementation,
+    Meter,
+    ModelSource,
+    Technique,
+)
 from harness.contributions import ReportFormat as ReportFormatContribution
-from harness.errors import PluginError, UsageError
+from harness.errors import PluginError, UsageError, one_line
 from harness.registry import Registered, Registry
 
 GROUP = "harness.plugins"
@@ -285,7 +296,21 @@ def _checked(hook: str, kind: type, item: Any) -> Any:
     name = getattr(item, "name", None)
     if name is not None and kind is not Path and not NAME.match(name):
         raise PluginError(f"{hook} yielded the name {name!r}.", hint="Names look like int8-static: [a-z][a-z0-9-]*.")
-    return item
+    checked: Any = item
+    if hasattr(item, "available"):
+        checked = replace(checked, available=partial(_safely, checked.available))
+    return checked
+
+
+def _safely(available: Callable[[], Availability]) -> Availability:
+    """Ask whether something is available, when the answer may be an exception or no answer at all."""
+    try:
+        found = available()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
+        return Availability(ok=False, reason=f"asking whether it is available failed: {one_line(error)}")
+    if not isinstance(found, Availability):
+        return Availability(ok=False, reason=f"asked whether it is available, it answered {found!r}")
+    return found
 
 
 def _name_of(item: Any) -> str:

@@ -113,3 +113,17 @@ def test_help_imports_no_framework_and_no_plugin() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[] []"
+
+
+@pytest.mark.parametrize(("answer", "said"), [("1 / 0", "ZeroDivisionError"), ("None", "it answered None")])
+def test_something_that_cannot_tell_whether_it_is_available_is_not(tmp_path: Path, answer: str, said: str) -> None:
+    path = tmp_path / "bench_unsure.py"
+    path.write_text(
+        "import harness\n\n\n@harness.hookimpl\ndef harness_converters():\n"
+        f"    yield harness.Converter(source='a', target='b', convert=print, available=lambda: {answer})\n",
+        encoding="utf-8",
+    )
+    (converter,) = load_host(sources=[str(path)], allow=["bench_unsure"]).converters
+    found = converter.contribution.available()
+    assert not found.ok
+    assert said in found.reason

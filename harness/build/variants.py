@@ -11,7 +11,7 @@ from harness.build.builder import Built, build_all
 from harness.build.job import Job, ModelInput, jobs_of
 from harness.digest import digest_of, installed_version, source_digest, tree_sha256
 from harness.environment import DISTRIBUTION
-from harness.errors import HarnessError
+from harness.errors import HarnessError, PluginError, one_line
 from harness.process.worker import Worker
 from harness.record import Failure
 from harness.route import NoRoute
@@ -93,7 +93,7 @@ def _model_input(cell: Cell, host: Host, plan: Plan, settings: BuildSettings) ->
     if not availability.ok:
         hint = f"Install it with: {availability.install}" if availability.install else ""
         raise HarnessError(f"{cell.model}: {availability.reason}", hint=hint)
-    identity = source.contribution.identity(cell.model) or _identify(cell, plan, settings)
+    identity = _known_identity(cell) or _identify(cell, plan, settings)
     data_identity = tree_sha256(Path(plan.data)) if plan.data else ""
     origin = next((p.origin for p in host.plugins if p.name == source.plugin), "")
     versions = {name: installed_version(name) for name in source.contribution.requires}
@@ -111,6 +111,18 @@ def _model_input(cell: Cell, host: Host, plan: Plan, settings: BuildSettings) ->
         seed=plan.seed,
         key=key,
     )
+
+
+def _known_identity(cell: Cell) -> str | None:
+    try:
+        return cell.source.contribution.identity(cell.model)
+    except HarnessError:
+        raise
+    except Exception as error:  # a plugin may raise anything; it becomes data
+        raise PluginError(
+            f"the identity of {cell.model} cannot be told: {one_line(error)}",
+            hint=f"Tell the author of {cell.source.provider}.",
+        ) from error
 
 
 def _identify(cell: Cell, plan: Plan, settings: BuildSettings) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -41,6 +41,7 @@ class _Group:
     settings: MeasureSettings
     say: Say
     started: float
+    known: frozenset[str]
     failures: dict[str, Failure] = field(default_factory=dict)
     readings: dict[str, list[Opened]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
@@ -56,17 +57,27 @@ def measure(subjects: Sequence[Subject], settings: MeasureSettings, say: Say) ->
     """
     results: dict[str, Result] = {}
     baselines = [s for s in subjects if s.baseline]
-    waiting = [*baselines, *(s for s in subjects if not s.baseline)]
+    waiting = _in_turn(subjects, baselines)
     while waiting:
-        group = _Group(settings=settings, say=say, started=time.monotonic())
+        group = _Group(settings=settings, say=say, started=time.monotonic(), known=frozenset(results))
         deferred = _measure_group(group, waiting)
         for name, result in _results(group).items():
             results.setdefault(name, result)
-        backends = {s.backend for s in deferred}
-        waiting = (
-            [*(b for b in baselines if b.backend in backends and b not in deferred), *deferred] if deferred else []
-        )
+        waiting = _in_turn(deferred, baselines)
     return results
+
+
+def _in_turn(subjects: Sequence[Subject], baselines: Sequence[Subject]) -> list[Subject]:
+    """Subjects runtime by runtime, each with its baseline before the others, whether it waits still or not."""
+    turn: list[Subject] = []
+    for runtime in dict.fromkeys(_runtime(s) for s in subjects):
+        turn += [b for b in baselines if _runtime(b) == runtime]
+        turn += [s for s in subjects if _runtime(s) == runtime and not s.baseline]
+    return turn
+
+
+def _runtime(subject: Subject) -> str:
+    return digest_of([subject.backend, subject.options])
 
 
 def _measure_group(group: _Group, subjects: Sequence[Subject]) -> list[Subject]:
@@ -107,18 +118,25 @@ def _open(group: _Group, subjects: Sequence[Subject], process: int) -> tuple[lis
     """
     first = process == 0
     group.say(f"process {process + 1}: starting {len(subjects)} sessions")
-    prepared = list(kept(prepare_all(subjects, group.settings), group.failures))
+    place = {s.name: number for number, s in enumerate(subjects)}
+
+    def in_order(sessions: Iterable[Opened]) -> list[Opened]:
+        """As the subjects are, not as they became ready: baselines first, and rounds the same for the same seed."""
+        return sorted(sessions, key=lambda o: place[o.subject.name])
+
+    prepared = in_order(kept(prepare_all(subjects, group.settings), group.failures))
     ready: list[Opened] = []
     lanes = 1 if first else group.settings.lanes
     for session in kept(open_all(prepared, group.settings.threads, lanes), group.failures):
         ready.append(session)
         group.say(f"process {process + 1}: opened {session.subject.label}")
         rest = [p for p in prepared if p not in ready and p.subject.name not in group.failures]
-        if first and rest and len(ready) > 1 and not _memory_left(ready):
+        gain = len(ready) > 1 and any(o.subject.name not in group.known for o in ready)
+        if first and rest and gain and not _memory_left(ready):
             for later in rest:
                 later.worker.kill()
-            return _warmed(group, ready), [p.subject for p in rest]
-    return _warmed(group, ready), []
+            return _warmed(group, in_order(ready)), [p.subject for p in rest]
+    return _warmed(group, in_order(ready)), []
 
 
 def _warmed(group: _Group, opened: Sequence[Opened]) -> list[Opened]:
@@ -147,14 +165,13 @@ def _rounds(group: _Group, opened: list[Opened], process: int) -> None:
     left = max(1, group.settings.processes - process)
     until = time.monotonic() + max(0.0, group.started + group.settings.budget_s - time.monotonic()) / left
     for number in range(MOST_ROUNDS):
-        turn = [o for o in opened if number < FEWEST_ROUNDS or o.subject.baseline or not _narrow(group, o)]
+        alive = [o for o in opened if o.subject.name not in group.failures]
+        turn = [o for o in alive if number < FEWEST_ROUNDS or o.subject.baseline or not _narrow(group, o)]
         if number >= FEWEST_ROUNDS and (time.monotonic() > until or all(o.subject.baseline for o in turn)):
             return
         group.say(f"process {process + 1}: round {number + 1}, {len(turn)} sessions")
         order.shuffle(turn)
         for session in turn:
-            if session.subject.name in group.failures:
-                continue
             try:
                 session.visit(process * MOST_ROUNDS + number)
             except HarnessError as error:

@@ -113,10 +113,16 @@ def _reference(chosen: Row, comparable: Sequence[Row], axes: Axes) -> Row | None
     return min(baselines, key=lambda row: (row.backend != chosen.backend, _rank(row, axes)))
 
 
-def _rank(row: Row, axes: Axes) -> tuple[float, bool, float, bool]:
-    """Fastest first; of equal ones what was timed here, and faster here, and the plain model."""
+def _rank(row: Row, axes: Axes) -> tuple[float, bool, float, float, bool]:
+    """Fastest first; of equal ones what was timed here, agrees better, is faster here, and is the plain model.
+
+    Two runtimes that are estimated alike are told apart by agreement first: how fast they are here says little of how
+    fast they are on another instruction set.
+    """
     host = row.host.median_ns if row.host else float("inf")
-    return _at(latency(row, axes)), row.kind == "simulated", host, not row.baseline
+    agreed = row.quality.agreement if row.quality and row.quality.agreement is not None else 0.0
+    worse = -agreed if axes.latency == "estimated" else 0.0
+    return _at(latency(row, axes)), row.kind == "simulated", worse, host, not row.baseline
 
 
 def _at(reading: Reading | None) -> float:

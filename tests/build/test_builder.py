@@ -158,8 +158,13 @@ def harness_models():
     for name, fmt in (("file", "toy"), ("live", "module")):
         yield harness.ModelSource(
             name=name, summary="", claims=lambda ref, name=name: ref.startswith(name + ":"), format=fmt,
-            list_models=list, load=load, identity=lambda ref: None if ref.endswith("unknown") else ref,
+            list_models=list, load=load, identity=identity,
         )
+
+def identity(ref):
+    if ref.endswith("unreadable"):
+        raise ValueError("not a number")
+    return None if ref.endswith("unknown") else ref
 
 @harness.hookimpl
 def harness_backends():
@@ -294,11 +299,14 @@ def test_a_graph_that_is_wanted_later_is_made_later(shop: Workshop) -> None:
     assert built.graph is not None
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"path": 3}'])
-def test_an_entry_that_was_damaged_is_built_again(shop: Workshop, damage: str) -> None:
-    built = shop.build("file:a")["baseline"].built
-    (built.path.parents[1] / "node.json").write_text(damage, encoding="utf-8")
+@pytest.mark.parametrize("damage", ["", '{"path": 3}'])
+@pytest.mark.parametrize("file", ["variants/*/node.json", "models/*/model.json"])
+def test_an_entry_that_was_damaged_is_built_again(shop: Workshop, file: str, damage: str) -> None:
+    shop.build("file:a")
+    (path,) = shop.cache.root.glob(file)
+    path.write_text(damage, encoding="utf-8")
     assert numbers(shop.build("file:a")["baseline"]) == [1, 2, 3]
+    assert path.stat().st_size > 100
 
 
 def test_an_entry_whose_file_is_gone_is_built_again(shop: Workshop) -> None:
@@ -313,11 +321,20 @@ def test_a_model_without_an_identity_is_loaded_to_learn_it(shop: Workshop) -> No
     assert shop.ran() == ["load file:unknown"]
 
 
-@pytest.mark.parametrize("recipe", ["idle", "grow+idle", "grow(times=1)"])
-def test_a_technique_that_changes_nothing_has_failed(shop: Workshop, recipe: str) -> None:
-    found = failure(shop.build("file:a", recipe)[recipe])
-    assert "changed no operator and no weight" in found.error
-    assert found.hint
+def test_an_identity_that_cannot_be_told_fails_that_models_cells(shop: Workshop) -> None:
+    built = shop.build("file:unreadable", "grow")
+    assert len(built) == 2
+    for result in built.values():
+        assert "file:unreadable cannot be told: ValueError: not a number" in failure(result).error
+
+
+def test_a_technique_that_changes_nothing_has_failed(shop: Workshop) -> None:
+    recipes = ("idle", "grow+idle", "grow(times=1)")
+    built = shop.build("file:a", *recipes)
+    for recipe in recipes:
+        found = failure(built[recipe])
+        assert "changed no operator and no weight" in found.error
+        assert found.hint
 
 
 def test_a_live_network_that_a_technique_leaves_as_it_is_has_failed_too(shop: Workshop) -> None:
@@ -327,10 +344,11 @@ def test_a_live_network_that_a_technique_leaves_as_it_is_has_failed_too(shop: Wo
     assert "idle-live" in failure(built["shift+idle-live"]).error
 
 
-@pytest.mark.parametrize("recipe", ["outside", "link", "nowhere", "in-place"])
-def test_a_result_outside_the_work_folder_is_refused(shop: Workshop, recipe: str) -> None:
-    built = shop.build("file:a", recipe)
-    assert "not a file in its work folder" in failure(built[recipe]).error
+def test_a_result_outside_the_work_folder_is_refused(shop: Workshop) -> None:
+    recipes = ("outside", "link", "nowhere", "in-place")
+    built = shop.build("file:a", *recipes)
+    for recipe in recipes:
+        assert "not a file in its work folder" in failure(built[recipe]).error
     assert numbers(built["baseline"]) == [1, 2, 3]
 
 
@@ -340,19 +358,17 @@ def test_a_work_folder_behind_a_link_is_still_the_work_folder(shop: Workshop, tm
     assert numbers(shop.build("file:a", "resolved")["resolved"]) == [9]
 
 
-@pytest.mark.parametrize(
-    ("recipe", "said", "hint"),
-    [
-        ("refuse", "refuse: 3 numbers are too few.", "Bring more."),
-        ("crash", "crash: RuntimeError: no", ""),
-        ("die", "exited with status 9", "It said nothing."),
-    ],
-)
-def test_a_step_that_breaks_is_one_failure_that_says_how(shop: Workshop, recipe: str, said: str, hint: str) -> None:
-    built = shop.build("file:a", recipe, "grow")
-    found = failure(built[recipe])
-    assert said in found.error
-    assert hint in found.hint
+def test_a_step_that_breaks_is_one_failure_that_says_how(shop: Workshop) -> None:
+    breaks = {
+        "refuse": ("refuse: 3 numbers are too few.", "Bring more."),
+        "crash": ("crash: RuntimeError: no", ""),
+        "die": ("exited with status 9", "It said nothing."),
+    }
+    built = shop.build("file:a", *breaks, "grow")
+    for recipe, (said, hint) in breaks.items():
+        found = failure(built[recipe])
+        assert said in found.error
+        assert hint in found.hint
     assert numbers(built["grow"]) == [1, 2, 3] * 2
     assert shop.leftovers() == []
 

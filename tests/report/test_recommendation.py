@@ -136,3 +136,14 @@ def test_agreement_is_compared_with_complete_agreement(factory: dict[str, Any]) 
     ])  # fmt: skip
     assert found.sentence.startswith("Use int8-static in onnxruntime")
     assert "agreement with the baseline 99.5 %" in found.sentence
+
+
+def test_of_runtimes_estimated_alike_the_one_that_agrees_better_is_recommended(factory: dict[str, Any]) -> None:
+    def cell(backend: str, agreement: float, host_ms: float) -> Record:
+        return factory["record"](
+            recipe="int8-static", backend=backend, estimate=factory["estimate"](0.4),
+            measurement=factory["measurement"](host_ms), quality=factory["quality"](2544, 2947, agreement=agreement),
+        )  # fmt: skip
+
+    found = recommended([factory["record"](), cell("openvino", 0.96, 0.02), cell("onnxruntime", 0.99, 0.03)])
+    assert found.row.backend == "onnxruntime"
