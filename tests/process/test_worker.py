@@ -199,7 +199,7 @@ def test_a_segfault_shows_where_in_the_source_it_happened(worker: Worker, prepar
 def test_a_child_that_hangs_is_stopped_at_its_limit(prepare: Prepare) -> None:
     started = time.monotonic()
     with Worker(Limits(answer_s=1.5)) as worker:
-        with pytest.raises(ChildError, match="did not answer within 1.5 s") as caught:
+        with pytest.raises(ChildError, match=r"did not answer within 1.5 s") as caught:
             prepare(worker, "hang")
         assert "--timeout" in caught.value.hint
         assert gone(worker.pid)
