@@ -14,6 +14,8 @@ values = st.one_of(
     st.integers(-1000, 1000),
     st.floats(allow_nan=False, allow_infinity=False),
     st.text("abc +(),=é", max_size=6),
+    st.text(st.characters(codec="utf-8"), max_size=6),
+    st.text("\"'\\+,()\n#", max_size=6),
     st.lists(st.integers(0, 9), max_size=3),
 )
 steps = st.builds(

@@ -26,6 +26,8 @@ BAR_WIDTH = 88
 WIDE, NARROW = (1040, 380), (343, 320)
 """Sizes of the scatter: one for a screen, one for a telephone."""
 
+UNIT = re.compile(r"(?<=\d) (?=(?:%|µs|ms|s|mJ|B|kB|MB|GB)(?!\w))")
+
 BREAKS = re.compile(r"(?=[+(])|(?<=,)")
 
 
@@ -121,6 +123,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
+    environment.filters["whole"] = _whole
     return environment
 
 
@@ -129,6 +132,11 @@ def _breakable(text: str) -> Markup:
     from markupsafe import Markup
 
     return Markup("<wbr>").join(BREAKS.split(text))
+
+
+def _whole(text: str) -> str:
+    """A sentence in which no line ends between a number and its unit."""
+    return UNIT.sub("\u00a0", text)
 
 
 def _hash(text: str) -> str:
