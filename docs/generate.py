@@ -19,6 +19,7 @@ import click
 
 from harness import hookspecs
 from harness.cli import bench
+from harness.cli.plugins import contributions_of
 from harness.host import GROUP, YIELDS, Host, load_host
 from harness.options import as_mapping
 from harness.profile_file import builtin_folder, load_profiles
@@ -80,20 +81,10 @@ def hooks() -> str:
 def plugins() -> str:
     """The built-in plugins and what each contributes."""
     host = own_host()
-    registries = (
-        ("model source", host.models),
-        ("technique", host.techniques),
-        ("implementation", host.implementations),
-        ("converter", host.converters),
-        ("graph reader", host.graph_readers),
-        ("backend", host.backends),
-        ("meter", host.meters),
-        ("report format", host.report_formats),
-    )
     rows = []
     for plugin in host.plugins:
-        found = [(noun, [f"`{r.name}`" for r in items if r.plugin == plugin.name]) for noun, items in registries]
-        added = [f"{noun} {', '.join(names)}" for noun, names in found if names]
+        found = contributions_of(host, plugin.name)
+        added = [f"{noun} {', '.join(f'`{name}`' for name in names)}" for noun, names in found.items()]
         rows.append((f"`{plugin.name}`", f"`plugins/{plugin.target}`", "; ".join(added)))
     return table(("plugin", "where", "adds"), rows)
 

@@ -46,7 +46,7 @@ def plugins(*, verbose: bool, as_json: bool, sources: tuple[str, ...], block: tu
 
 
 def _row(host: Host, plugin: Plugin) -> dict[str, Any]:
-    contributions = list(_contributions(host, plugin.name))
+    contributions = [f"{noun}: {', '.join(names)}" for noun, names in contributions_of(host, plugin.name).items()]
     problems = [f"{f.stage}: {f.error}" for f in host.failures_of(plugin.name)]
     status, missing = _status(host, plugin)
     return {
@@ -59,7 +59,8 @@ def _row(host: Host, plugin: Plugin) -> dict[str, Any]:
     }
 
 
-def _contributions(host: Host, plugin: str) -> list[str]:
+def contributions_of(host: Host, plugin: str) -> dict[str, list[str]]:
+    """Names of what a plugin contributes, by kind; kinds that it does not contribute to are left out."""
     registries = (
         ("model source", host.models),
         ("technique", host.techniques),
@@ -70,12 +71,8 @@ def _contributions(host: Host, plugin: str) -> list[str]:
         ("meter", host.meters),
         ("report format", host.report_formats),
     )
-    found = []
-    for noun, items in registries:
-        names = [r.name for r in items if r.plugin == plugin]
-        if names:
-            found.append(f"{noun}: {', '.join(names)}")
-    return found
+    found = {noun: [r.name for r in items if r.plugin == plugin] for noun, items in registries}
+    return {noun: names for noun, names in found.items() if names}
 
 
 def _status(host: Host, plugin: Plugin) -> tuple[str, list[str]]:
