@@ -17,6 +17,8 @@ Plugins raise `ArtifactError` and `UnsupportedError`; the host raises the rest.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class HarnessError(Exception):
     """Something went wrong that the user can act on.
@@ -87,3 +89,14 @@ def one_line(error: BaseException) -> str:
     """Type and first line of an error that is not one of ours."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def place_of(error: BaseException) -> str:
+    """The place in the source where an error that is not one of ours came from, or an empty string."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f"It came from {Path(last.filename).name}, line {last.lineno}, in {last.name}."

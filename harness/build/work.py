@@ -7,13 +7,13 @@ import shutil
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.build.model_folder import read_model_folder, write_model_folder
 from harness.contributions import LIVE, BuildContext
-from harness.errors import ArtifactError, HarnessError, PluginError, StepError, one_line
+from harness.errors import ArtifactError, HarnessError, PluginError, StepError, one_line, place_of
 from harness.host import Host, load_given
 from harness.options import restore_options
 
@@ -112,7 +112,8 @@ class _Job:
         except HarnessError as error:
             raise StepError(f"{step['label']}: {error.message}", hint=error.hint, plugin=step["provider"]) from error
         except (Exception, SystemExit) as error:
-            raise StepError(f"{step['label']}: {one_line(error)}", plugin=step["provider"]) from error
+            message = f"{step['label']}: {one_line(error)}"
+            raise StepError(message, hint=place_of(error), plugin=step["provider"]) from error
         self._record(step["kind"], step["label"], step["provider"], (result, step["format"]), started)
         return result, step["format"]
 
@@ -131,18 +132,7 @@ class _Job:
     def _replaced(self, folder: Path) -> BuildContext:
         if self.context is None:
             raise PluginError("a step ran before its model was loaded.")
-        context = self.context
-        return BuildContext(
-            workdir=folder,
-            seed=context.seed,
-            threads=context.threads,
-            data=context.data,
-            example=context.example,
-            inputs=context.inputs,
-            outputs=context.outputs,
-            note=context.note,
-            cost=context.cost,
-        )
+        return replace(self.context, workdir=folder)
 
     def _check(self, step: Mapping[str, Any], result: Any, folder: Path) -> None:
         """Refuse a result outside the work folder, and a technique that changed nothing."""

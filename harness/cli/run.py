@@ -86,7 +86,8 @@ def run(ctx: click.Context, /, **given: Any) -> None:
             with open_progress() as progress:
                 records = run_plan(plan, host=host, out=folder, progress=progress)
         except KeyboardInterrupt:
-            click.echo(f"Interrupted. Finished rows are kept; continue with: bench run --resume {folder}", err=True)
+            kept = f" Finished rows are kept; continue with: bench run --resume {folder}" if folder.exists() else ""
+            click.echo(f"Interrupted.{kept}", err=True)
             ctx.exit(1)
     _finish(folder, records, read_environment(folder), as_json=given["as_json"])
     if any(r.outcome == "failed" for r in records):

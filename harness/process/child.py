@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.errors import HarnessError, one_line
+from harness.errors import HarnessError, one_line, place_of
 
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -86,18 +86,7 @@ def _answer(handlers: Mapping[str, Handler], request: Mapping[str, Any]) -> str:
         import traceback
 
         traceback.print_exc()
-        return _error(type(error).__name__, one_line(error), hint=_where(error))
-
-
-def _where(error: BaseException) -> str:
-    """The place in the source where an unexpected error came from."""
-    import traceback
-
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return ""
-    last = frames[-1]
-    return f"It came from {os.path.basename(last.filename)}, line {last.lineno}, in {last.name}."  # noqa: PTH119
+        return _error(type(error).__name__, one_line(error), hint=place_of(error))
 
 
 def _error(kind: str, message: str, *, hint: str = "", plugin: str = "") -> str:
