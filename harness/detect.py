@@ -41,7 +41,17 @@ def detect() -> DeviceProfile:
         summary=f"this machine: {cores} cores, {memory.total / 2**30:.1f} GiB",
         isa="aarch64" if isa == "aarch64" else "x86_64",
         isa_flags=flags,
-        clusters=(Cluster(name="all", core=name, count=_quantity(cores, "cores", "detected: psutil"), **cluster),),
+        clusters=(
+            Cluster(
+                name="all",
+                core=name,
+                count=_quantity(cores, "cores", "detected: psutil"),
+                clock=cluster["clock"],
+                fp32=cluster["fp32"],
+                fp16=cluster["fp16"],
+                int8=cluster["int8"],
+            ),
+        ),
         caches=_caches(),
         memory=Memory(
             total=_quantity(memory.total / MIB, "MiB", "detected: psutil"),

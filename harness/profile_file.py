@@ -8,15 +8,30 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.contributions import NAME
 from harness.detect import detect
 from harness.errors import ConfigurationError, UnknownNameError
-from harness.profile import Accelerator, AcceleratorFacts, Caches, Cluster, DeviceProfile, Memory, Power, Quantity
+from harness.profile import (
+    Accelerator,
+    AcceleratorFacts,
+    ActivePower,
+    Bandwidth,
+    Caches,
+    Calibration,
+    Cluster,
+    DeviceProfile,
+    HostCalibration,
+    Memory,
+    Power,
+    Quantity,
+)
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
 HOST = "host"
@@ -102,7 +117,9 @@ def key_table() -> str:
     """Every key of a profile with unit and meaning, as Markdown; the profiles' README holds it."""
     sections = (
         ("", DeviceProfile), ("[[clusters]]", Cluster), ("[caches]", Caches), ("[memory]", Memory), ("[power]", Power),
-        ("[[accelerators]]", Accelerator), ("[accelerators.facts]", AcceleratorFacts),
+        ("[[power.active]]", ActivePower), ("[[accelerators]]", Accelerator),
+        ("[accelerators.facts]", AcceleratorFacts), ("[[calibrations]]", Calibration),
+        ("[[bandwidths]]", Bandwidth), ("[[profiled]]", HostCalibration),
     )  # fmt: skip
     lines = ["| table | key | unit | meaning |", "|---|---|---|---|"]
     for section, cls in sections:
@@ -114,12 +131,20 @@ def key_table() -> str:
     return "\n".join(lines)
 
 
+@cache
+def _adapter() -> TypeAdapter[DeviceProfile]:
+    """The schema, whose making takes longer than reading all profiles with it."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(DeviceProfile)
+
+
 def _parse(data: dict[str, Any], path: Path) -> DeviceProfile:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
         # By way of JSON, where strictness still takes a list for a tuple; TOML's own dates become text.
-        return TypeAdapter(DeviceProfile).validate_json(json.dumps(data, default=str), strict=True)
+        return _adapter().validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
         # A misspelt key is unknown and missing at once; the first tells more.
         first, *rest = sorted(error.errors(include_url=False), key=lambda e: e["type"] not in _UNKNOWN_KEY)
@@ -133,7 +158,8 @@ _UNKNOWN_KEY = frozenset({"unexpected_keyword_argument", "extra_forbidden"})
 
 _TABLES: Mapping[str, type] = {
     "clusters": Cluster, "caches": Caches, "memory": Memory, "power": Power,
-    "accelerators": Accelerator, "facts": AcceleratorFacts,
+    "active": ActivePower, "accelerators": Accelerator, "facts": AcceleratorFacts,
+    "calibrations": Calibration, "bandwidths": Bandwidth, "profiled": HostCalibration,
 }  # fmt: skip
 
 
@@ -186,7 +212,7 @@ def _problems(profile: DeviceProfile) -> Iterator[str]:
             yield f"{where}.source is empty, allowed is where the number was read"
         if not DATE.match(quantity.date):
             yield f"{where}.date is {quantity.date!r}, allowed is '2024', '2024-01', '2024-01-27' or 'read 2024-01'"
-        if key["unit"] == "cores" and quantity.value != int(quantity.value):
+        if key["unit"] in {"cores", "threads"} and quantity.value != int(quantity.value):
             yield f"{where}.value is {quantity.value}, allowed is a whole number"
     if profile.memory.reserved.value >= profile.memory.total.value:
         yield f"memory.reserved is {profile.memory.reserved.value} MiB, allowed is less than memory.total"
