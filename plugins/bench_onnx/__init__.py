@@ -1,11 +1,11 @@
-"""ONNX files: a model source for `--model path/to/net.onnx`, and the reader that turns a file into an `OpGraph`."""
+"""ONNX files: a model source for `--model path/to/net.onnx`, and reader and writer between files and `OpGraph`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import AVAILABLE, Availability, GraphReader, Model, ModelInfo, ModelSource, OpGraph, hookimpl
+from harness import AVAILABLE, Availability, GraphReader, GraphWriter, Model, ModelInfo, ModelSource, OpGraph, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +53,12 @@ def _read(path: Path) -> OpGraph:
     return read(path)
 
 
+def _write(graph: OpGraph, path: Path, seed: int) -> None:
+    from bench_onnx.writer import write
+
+    write(graph, path, seed)
+
+
 def _content_sha256(path: Path) -> str:
     from bench_onnx.content import content_sha256
 
@@ -79,4 +85,12 @@ def harness_models() -> Iterable[ModelSource]:
 @hookimpl
 def harness_graph_readers() -> Iterable[GraphReader]:
     """ONNX in QDQ, QOperator, dynamic and weight-only quantised form, normalised to one graph."""
-    yield GraphReader(format="onnx", read=_read, content_sha256=_content_sha256, requires=("onnx",))
+    yield GraphReader(
+        format="onnx", read=_read, content_sha256=_content_sha256, requires=("onnx",), suffixes=(".onnx",)
+    )
+
+
+@hookimpl
+def harness_graph_writers() -> Iterable[GraphWriter]:
+    """ONNX with random weights, quantised operators in QDQ form."""
+    yield GraphWriter(format="onnx", write=_write, available=_available, requires=("onnx",))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 _PRECISION = {
     "FLOAT": "fp32", "FLOAT16": "fp16", "BFLOAT16": "bf16", "DOUBLE": "fp64",
     "INT8": "int8", "UINT8": "uint8", "INT4": "int4", "UINT4": "int4", "INT2": "int4", "UINT2": "int4",
@@ -17,9 +19,10 @@ QUANTISED = frozenset({"int8", "uint8", "int4", "int16"})
 FLOAT = frozenset({"fp32", "fp16", "bf16", "fp64"})
 
 
+@cache
 def precision_of(element_type: int) -> str:
     """Precision of a `TensorProto.DataType`; an undefined type counts as fp32."""
     from onnx import TensorProto
 
-    known: dict[int, str] = {number: _PRECISION.get(name, "fp32") for name, number in TensorProto.DataType.items()}
-    return known.get(element_type, "fp32")
+    names = {number: name for name, number in TensorProto.DataType.items()}
+    return _PRECISION.get(names.get(element_type, ""), "fp32")

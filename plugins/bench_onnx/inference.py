@@ -25,7 +25,9 @@ MAC_OPS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 QDQ_OPSET = 21
 """First operator set whose QuantizeLinear knows 16 bits."""
 
-SAME_SHAPE = frozenset({"Gelu", "FastGelu", "BiasGelu", "QuickGelu", "SkipLayerNormalization", "Swish"})
+SAME_SHAPE = frozenset({
+    "Gelu", "FastGelu", "BiasGelu", "QuickGelu", "SkipLayerNormalization", "Swish", "MultiHeadAttention",
+})  # fmt: skip
 """Operators without a schema in the default operator set whose first output has the shape of the first input."""
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
+    from bench_onnx.weight_scales import WeightScale
+
     Constant = NDArray[np.generic]
 
 
@@ -58,6 +60,7 @@ class Network:
     Attributes:
         opset: Version of the default operator set.
         zeros: Quantised constants, each with the share of its elements that equal the zero point.
+        scales: Quantised constants, each with how many scales it has and whether they are symmetric.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Network:
     constants: Mapping[str, Constant]
     types: Mapping[str, TensorType]
     zeros: Mapping[str, float] = field(default_factory=dict)
+    scales: Mapping[str, WeightScale] = field(default_factory=dict)
 
     def constant(self, name: str) -> bool:
         """Whether a tensor is known before the graph runs."""

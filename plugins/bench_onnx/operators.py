@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from bench_onnx.element import FLOAT
 from bench_onnx.kinds import bounds, kind_of, reduced_axes
 from bench_onnx.macs import features, macs_of
 from bench_onnx.network import Network, Node, TensorType, text
 from bench_onnx.quantised_constant import share_of_zeros
+from bench_onnx.weight_scales import weight_scale
 from bench_onnx.windows import Attribute, window_attributes
 from harness import Operator, Tensor
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 CARRIES_MACS = frozenset({"conv", "deconv", "fully_connected", "matmul"})
 WINDOWS = frozenset({"conv", "deconv", "pool_max", "pool_avg"})
+OPERANDS = {"Pad": {"pads": 1, "axes": 3}, "Slice": {"starts": 1, "ends": 2, "axes": 3, "steps": 4}}
+"""Inputs of operators that hold what earlier operator sets had as attributes."""
+
 NOT_PARAMETERS = {"batch_norm": (3, 4)}
 """Inputs that hold running statistics: frameworks call them buffers, not parameters."""
 
@@ -35,7 +43,7 @@ def emit(node: Node, emission: Emission) -> None:
     network = emission.network
     kind = kind_of(node, network)
     macs = macs_of(node, kind, network)
-    attributes = attributes_of(node, kind, network)
+    attributes = attributes_of(node, kind, network) | _quantisation_of(node, kind, network)
     if kind == "fully_connected" and network.constant(node.inputs[0]):
         node = replace(node, inputs=(node.inputs[1], node.inputs[0], *node.inputs[2:]))
     inputs = tuple(
@@ -62,6 +70,13 @@ def emit(node: Node, emission: Emission) -> None:
             scheme="weight-only" if weights_only else node.scheme,
         )
     )
+
+
+def _quantisation_of(node: Node, kind: str, network: Network) -> dict[str, Attribute]:
+    """Of constant weights that are quantised: their number of scales, and whether zero is in the middle of each."""
+    weight = next((name for name in node.inputs[:2] if network.constant(name)), "") if kind in CARRIES_MACS else ""
+    found = weight_scale(weight, network.scales) if weight else None
+    return {} if found is None else {"weight_scales": found.count, "weights_symmetric": found.symmetric}
 
 
 def tensor(name: str, network: Network) -> Tensor:
@@ -105,6 +120,14 @@ def _precision(inputs: tuple[str, ...], outputs: tuple[str, ...], emission: Emis
     return emission.tensors[names[0]].precision if names else "fp32"
 
 
+def _operands_of(node: Node, network: Network) -> Iterator[tuple[str, Attribute]]:
+    """Constant operands by the name of the attribute that they replace."""
+    for name, position in OPERANDS.get(node.op, {}).items():
+        source = node.inputs[position] if position < len(node.inputs) else ""
+        if source in network.constants:
+            yield name, tuple(int(value) for value in network.constants[source].reshape(-1))
+
+
 def attributes_of(node: Node, kind: str, network: Network) -> dict[str, Attribute]:
     """Attributes of an operator: windows complete, bounds and axes as numbers, others as they stand in the file."""
     if kind in WINDOWS:
@@ -114,7 +137,7 @@ def attributes_of(node: Node, kind: str, network: Network) -> dict[str, Attribut
     if node.op == "Clip":
         low, high = bounds(node, network.constants)
         return {"min": low, "max": high}
-    found: dict[str, Attribute] = {}
+    found: dict[str, Attribute] = dict(_operands_of(node, network))
     for name, value in node.attributes.items():
         if isinstance(value, (int, float)):
             found[name] = value

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench_onnx.attention import expand_attention
 from bench_onnx.binding import bind_batch, tensor_types
 from bench_onnx.dynamic import normalise_dynamic
 from bench_onnx.folding import fold
+from bench_onnx.gelu import fuse_gelu
 from bench_onnx.identity import HINT
 from bench_onnx.model_file import blaming, load_model
 from bench_onnx.network import Network, network_of
 from bench_onnx.operators import Emission, emit, tensor
 from bench_onnx.qdq import normalise_qdq
 from bench_onnx.qoperator import rewrite_qoperators
+from bench_onnx.weight_scales import note_weight_scales
 from harness import ArtifactError, OpGraph
 
 if TYPE_CHECKING:
@@ -39,7 +42,8 @@ def _read(model: onnx.ModelProto, path: Path) -> OpGraph:
     bind_batch(model)
     network = network_of(model, tensor_types(model))
     _check_whole(network, path)
-    network = normalise_dynamic(normalise_qdq(fold(rewrite_qoperators(network))))
+    network = fuse_gelu(expand_attention(fold(rewrite_qoperators(note_weight_scales(network)))))
+    network = normalise_dynamic(normalise_qdq(network))
     emission = Emission(network=network)
     for name in (*network.inputs, *network.outputs):
         emission.tensors[name] = tensor(name, network)

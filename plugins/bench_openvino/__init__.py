@@ -1,4 +1,4 @@
-"""OpenVINO for bench: a backend that reads `openvino-ir` (a folder with model.xml and model.bin) and `onnx`.
+"""OpenVINO for bench: a backend that reads `openvino-ir` and `onnx`, and the reader of IR files that needs no OpenVINO.
 
 Importing this package imports neither openvino nor numpy; every callable below imports its work when it is called.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from harness import AVAILABLE, Availability, Backend, Session, SessionOptions, hookimpl
+from harness import AVAILABLE, Availability, Backend, GraphReader, OpGraph, Session, SessionOptions, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,6 +51,24 @@ def _open(path: Path, options: SessionOptions) -> Session:
     from bench_openvino.session import open_model
 
     return open_model(path, options)
+
+
+def _read(path: Path) -> OpGraph:
+    from bench_openvino.ir_reader import read
+
+    return read(path)
+
+
+def _content_sha256(path: Path) -> str:
+    from bench_openvino.ir_content import content_sha256
+
+    return content_sha256(path)
+
+
+@hookimpl
+def harness_graph_readers() -> Iterable[GraphReader]:
+    """Yield IR: a folder with model.xml and model.bin, or an .xml file with its .bin beside it."""
+    yield GraphReader(format="openvino-ir", read=_read, content_sha256=_content_sha256, suffixes=(".xml",))
 
 
 @hookimpl
