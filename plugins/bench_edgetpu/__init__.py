@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness import AVAILABLE, Availability, Backend, OpGraph, Session, SessionOptions, Simulation, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 HARNESS_API = 1
@@ -41,6 +41,12 @@ def _simulate(graph: OpGraph, facts: Mapping[str, Any]) -> Simulation:
     return simulate(graph, facts)
 
 
+def _fit(samples: Sequence[tuple[OpGraph, float]]) -> Mapping[str, float]:
+    from bench_edgetpu.fit import facts_of
+
+    return facts_of(samples)
+
+
 @hookimpl
 def harness_backends() -> Iterable[Backend]:
     """The `edgetpu` backend; never timed here, its latency is simulated from the profile's facts."""
@@ -53,5 +59,6 @@ def harness_backends() -> Iterable[Backend]:
         available=_available,
         accelerator="edgetpu",
         simulate=_simulate,
+        fit=_fit,
         requires=("onnxruntime",),
     )

@@ -1,7 +1,8 @@
 """Limits of the operators that the compiler has, as its documentation lists them.
 
 Source: coral.ai/docs/edgetpu/models-intro, supported operations, and the same table at developer.axis.com (ARTPEC-7),
-for `code.COMPILER`. Shapes are as in the file, channels second; the compiler sees channels last.
+for `code.COMPILER`. Weights around zero: LiteRT 8-bit quantization specification. Shapes are as in the file, channels
+second; the compiler sees channels last.
 """
 
 from __future__ import annotations
@@ -17,14 +18,33 @@ if TYPE_CHECKING:
 SOFTMAX_ELEMENTS = 16_000
 REDUCTIONS = frozenset({"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"})
 CHANNEL_MULTIPLE = 4
+ALSO_LISTED = frozenset({"LSTM"})
+"""Operators of the compiler's list that have no kind of their own in the graph."""
+
 CLIPS = ((0.0, 6.0), (0.0, float("inf")), (-1.0, 1.0))
 """Bounds of ReLU6, ReLU and ReLUN1To1."""
 
 
 def limit(graph: OpGraph, op: Operator) -> str:
     """What about the operator the compiler refuses, or "" when nothing."""
+    if word(op) in ALSO_LISTED:
+        return _lstm(op)
     check = _CHECKS.get(op.kind)
     return check(graph, op) if check else ""
+
+
+def word(op: Operator) -> str:
+    """The operator's own name without a domain and without the mark of a quantised form: `Softmax` for
+    `com.microsoft.QLinearSoftmax`."""
+    if op.source == op.kind:  # a table of layers, which says no more than the kind
+        return ""
+    return op.source.rsplit(".", 1)[-1].removeprefix("QLinear")
+
+
+def _weighted(graph: OpGraph, op: Operator) -> str:
+    if op.attributes.get("weights_symmetric") is False:
+        return "the weights have a zero point beside the middle of their range, only weights around zero are allowed"
+    return _conv(graph, op) if op.kind in {"conv", "deconv"} else _fully_connected(graph, op)
 
 
 def _conv(graph: OpGraph, op: Operator) -> str:
@@ -60,8 +80,9 @@ def _concat(graph: OpGraph, op: Operator) -> str:
 
 
 def _reduce(graph: OpGraph, op: Operator) -> str:
-    if op.source and op.source not in REDUCTIONS:
-        return f"{op.source}, mean, sum, maximum and minimum are allowed"
+    source = word(op)
+    if source and source not in REDUCTIONS:
+        return f"{source}, mean, sum, maximum and minimum are allowed"
     tensor = _first(graph, op.inputs)
     axes = op.attributes.get("axes", ())
     axes = axes if isinstance(axes, tuple) else ()
@@ -90,8 +111,8 @@ def _prelu(graph: OpGraph, op: Operator) -> str:
 
 
 def _softmax(graph: OpGraph, op: Operator) -> str:
-    if op.source not in {"", "Softmax"}:
-        return f"{op.source}, softmax is allowed"
+    if word(op) not in {"", "Softmax"}:
+        return f"{word(op)}, softmax is allowed"
     tensor = _first(graph, op.inputs)
     if sum(d > 1 for d in tensor.shape) > 1:
         return f"the input has shape {tensor.shape}, one dimension longer than 1 is allowed"
@@ -101,15 +122,22 @@ def _softmax(graph: OpGraph, op: Operator) -> str:
 
 def _norm(graph: OpGraph, op: Operator) -> str:
     del graph
-    return "" if op.source == "LpNormalization" else f"{op.source or op.kind}, L2 normalisation is allowed"
+    return "" if word(op) == "LpNormalization" else f"{word(op) or op.kind}, L2 normalisation is allowed"
 
 
 def _pad(graph: OpGraph, op: Operator) -> str:
     pads = op.attributes.get("pads", ())
     rank = len(_first(graph, op.inputs).shape)
-    if isinstance(pads, tuple) and len(pads) == 2 * rank and rank > 1 and (pads[0] or pads[rank]):
-        return "the batch is padded"
-    return ""
+    if not isinstance(pads, tuple) or rank < 2:
+        return ""
+    axes = op.attributes.get("axes")
+    axes = axes if isinstance(axes, tuple) else tuple(range(rank))
+    if len(pads) != 2 * len(axes):
+        return ""
+    padded = {
+        axis % rank for axis, before, after in zip(axes, pads, pads[len(axes) :], strict=False) if before or after
+    }
+    return "the batch is padded" if 0 in padded else ""
 
 
 def _split(graph: OpGraph, op: Operator) -> str:
@@ -135,13 +163,18 @@ def _transpose(graph: OpGraph, op: Operator) -> str:
     return "DepthToSpace, SpaceToDepth and transposition are allowed" if op.source == "DepthToSpace" else ""
 
 
+def _lstm(op: Operator) -> str:
+    direction = str(op.attributes.get("direction", "forward"))
+    return "" if direction == "forward" else f"direction {direction}, one direction is allowed"
+
+
 def _first(graph: OpGraph, names: tuple[str, ...]) -> Tensor:
     found = next((graph.tensors[name] for name in names if name in graph.tensors), None)
     return found or Tensor(name="", shape=(), precision="int8")
 
 
 _CHECKS: Mapping[str, Callable[[OpGraph, Operator], str]] = MappingProxyType({
-    "conv": _conv, "deconv": _conv, "fully_connected": _fully_connected, "pool_max": _pool, "pool_avg": _pool,
+    "conv": _weighted, "deconv": _weighted, "fully_connected": _weighted, "pool_max": _pool, "pool_avg": _pool,
     "global_pool": _pool, "concat": _concat, "reduce": _reduce, "clip": _clip, "prelu": _prelu, "softmax": _softmax,
     "norm": _norm, "pad": _pad, "split": _split, "slice": _slice, "resize": _resize, "transpose": _transpose,
 })  # fmt: skip
