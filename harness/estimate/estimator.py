@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log
 from typing import TYPE_CHECKING
 
-from harness.estimate.energy import energy
-from harness.estimate.features import UNMODELLED, KernelClass
+from harness.estimate.domain import UNMODELLED, reasons_against
+from harness.estimate.energy import Work, energy
+from harness.estimate.features import KernelClass, features
 from harness.estimate.fusion import Kernel, fuse
 from harness.estimate.interval import Estimate, Interval
-from harness.estimate.latency import KernelCost, coefficients, cost, launch_ms, rates
-from harness.estimate.memory import fits, peak, plan
+from harness.estimate.latency import KernelCost, cost, launch_ms
+from harness.estimate.memory import Fits, fits, peak, plan
+from harness.estimate.microcontroller import fits_on, microcontroller_memory
+from harness.estimate.rates import Rates, rates
+from harness.estimate.standing import Standing, standing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from harness.graph import OpGraph
     from harness.profile import DeviceProfile
 
-FLOAT_FACTOR = 2.2
-"""90 % factor of a float latency from the prior alone. Coefficients fitted on other devices of the same runtime reach
-1.70; the prior is not fitted (25 % mean error on ncnn's table) and the runtime is another one."""
-
-INT8_FACTOR = 3.0
-"""The same for int8: its gain over float differs up to threefold between runtimes on one device (Raspberry Pi 4:
-XNNPACK 2.7 to 3.2, ncnn 1.1 to 1.8, Arm NN 0.5)."""
-
 OUT_OF_DOMAIN = 1.5
-"""Widens the factor for a graph of a sort that the prior was never compared with."""
-
-MATRIX_SHARE = 0.10
-"""Share of multiply-accumulates in matrix products of several rows (attention, transformers) above which a graph is
-out of domain: ncnn's table holds one such network, and it was left out."""
+"""Widens the factor for a graph of a sort that no published row is of: an assumption, and said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Priced:
+    """A graph's kernels with their costs.
+
+    Attributes:
+        standings: By arithmetic precision, for those that occur.
+    """
+
     kernels: Sequence[Kernel]
     costs: Sequence[KernelCost]
+    standings: Mapping[str, Standing]
     threads: int
     launch_ms: float
 
@@ -47,35 +45,63 @@ class _Priced:
         """The kernels, and one launch for calling the runtime at all."""
         return self.launch_ms + sum(each.total_ms for each in self.costs)
 
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Share of each arithmetic precision in the multiply-accumulates, or in the time where there are none."""
+        by_macs, by_ms = dict.fromkeys(self.standings, 0.0), dict.fromkeys(self.standings, 0.0)
+        for each in self.costs:
+            by_macs[_known_as(each.arithmetic)] += each.macs
+            by_ms[_known_as(each.arithmetic)] += each.total_ms
+        for amounts in (by_macs, by_ms):
+            total = sum(amounts.values())
+            if total:
+                return {arithmetic: amount / total for arithmetic, amount in amounts.items()}
+        return {arithmetic: 1 / len(by_ms) for arithmetic in by_ms}
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic of most multiply-accumulates."""
+        shares = self.shares
+        return max(shares, key=lambda arithmetic: shares[arithmetic], default="fp32")
+
 
 def estimate(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, threads: int | None = None) -> Estimate:
     """Estimate one inference at batch 1.
 
     Args:
         graph: What runs.
-        profile: Where it runs; its fastest cluster is used.
+        profile: Where it runs; its fastest cores are used first.
         kernel_family: The kernel library that the backend would use there.
-        threads: Threads, or None for one on each core of the cluster.
+        threads: Threads, or None for one on each of the fastest cores.
     """
     priced = _price(graph, profile, kernel_family=kernel_family, threads=threads)
     unmodelled = tuple(op.name for op in graph.operators if op.kind in UNMODELLED)
-    reasons = _reasons(graph, priced.costs, unmodelled)
-    factor = _factor(priced, out_of_domain=bool(reasons))
-    latency = _spread(priced.latency_ms, factor)
-    total, above = energy(profile, latency, threads=priced.threads)
-    memory = peak(plan(graph, priced.kernels, threads=priced.threads), kernel_family)
+    reasons = reasons_against(graph, priced.costs, unmodelled)
+    widened = (OUT_OF_DOMAIN if reasons else 1.0) * (1 + _unmodelled_share(priced))
+    latency = _spread(priced.latency_ms, _mixed(priced, "factor90") * widened)
+    work = Work(
+        kernel_family=kernel_family, precision=priced.precision, threads=priced.threads,
+        macs=sum(each.macs for each in priced.costs),
+    )  # fmt: skip
+    drawn = energy(profile, latency, work)
+    memory, flash, verdict = _memory(graph, profile, priced, kernel_family)
     return Estimate(
         kind="estimated",
         latency_ms=latency,
         peak_memory_bytes=memory,
-        energy_mj=total,
-        energy_above_idle_mj=above,
+        energy_mj=drawn.total_mj,
+        energy_above_idle_mj=drawn.above_idle_mj,
+        energy_basis=drawn.basis,
         threads=priced.threads,
-        basis=f"physical prior, uncalibrated for {kernel_family or 'an unnamed kernel family'}",
+        basis=_basis(priced),
         in_domain=not reasons,
         reasons=reasons,
-        fits=fits(memory, profile.available_bytes),
+        flash_bytes=flash,
+        fits=verdict,
         unmodelled=unmodelled,
+        precision=priced.precision,
+        pair_factor90=_mixed(priced, "pair_factor90") * widened,
+        gain_factor90=_mixed(priced, "gain_factor90") * widened,
     )
 
 
@@ -88,41 +114,66 @@ def per_operator(
 
 def _price(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, threads: int | None) -> _Priced:
     given = rates(profile, kernel_family=kernel_family, threads=threads)
-    table = coefficients(kernel_family)
-    kernels = fuse(graph)
-    costs = [cost(kernel, given, table) for kernel in kernels]
-    return _Priced(kernels=kernels, costs=costs, threads=given.threads, launch_ms=launch_ms(given))
+    kernels = fuse(graph, kernel_family)
+    known: dict[str, Standing] = {}
+
+    def of(arithmetic: str) -> Standing:
+        if arithmetic not in known:
+            known[arithmetic] = standing(profile, family=kernel_family, precision=arithmetic, threads=given.threads)
+        return known[arithmetic]
+
+    costs = [_cost(kernel, given, of) for kernel in kernels]
+    main = _Priced(kernels=kernels, costs=costs, standings=known, threads=given.threads, launch_ms=0.0)
+    first = of(main.precision)
+    launch = launch_ms(given) * first.coefficients.get("launch", 1.0) * first.scale
+    return _Priced(kernels=kernels, costs=costs, standings=known, threads=given.threads, launch_ms=launch)
 
 
-def _reasons(graph: OpGraph, costs: Sequence[KernelCost], unmodelled: tuple[str, ...]) -> tuple[str, ...]:
-    found = []
-    if unmodelled:
-        found.append(f"{len(unmodelled)} operators are not modelled: {', '.join(unmodelled[:3])}")
-    matrix = sum(each.macs for each in costs if each.kernel_class is KernelClass.GEMM)
-    if graph.macs and matrix / graph.macs > MATRIX_SHARE:
-        found.append(f"{matrix / graph.macs:.0%} of the multiply-accumulates are matrix products of several rows")
-    dynamic = [t.name for t in graph.tensors.values() if any(d < 0 for d in t.shape)]
-    if dynamic:
-        found.append(f"{len(dynamic)} tensors have a dynamic shape, counted as 1: {', '.join(dynamic[:3])}")
-    if any(t.precision == "int4" for t in graph.tensors.values()) or any(
-        op.precision == "int4" for op in graph.operators
-    ):
-        found.append("4-bit weights are in no calibration data")
-    return tuple(found)
+def _cost(kernel: Kernel, given: Rates, of: Callable[[str], Standing]) -> KernelCost:
+    what = features(kernel, given.family, fp16_arithmetic=given.fp16_arithmetic)
+    known = of(_known_as(what.arithmetic))
+    return cost(kernel, what, given, known.coefficients, known.scale)
 
 
-def _factor(priced: _Priced, *, out_of_domain: bool) -> float:
-    macs = sum(each.macs for each in priced.costs)
-    int8 = sum(each.macs for each in priced.costs if each.arithmetic == "int8")
-    share = int8 / macs if macs else 0.0
+def _known_as(arithmetic: str) -> str:
+    """Nobody publishes fp64: the coefficients of fp32 stand in for it, at its own peak rate."""
+    return "fp32" if arithmetic == "fp64" else arithmetic
+
+
+def _memory(
+    graph: OpGraph, profile: DeviceProfile, priced: _Priced, family: str
+) -> tuple[Interval, Interval | None, Fits]:
+    """Peak memory, flash where the device is a microcontroller, and whether it all fits."""
+    if profile.memory.flash is not None:
+        needed = microcontroller_memory(graph, priced.kernels, family)
+        return needed.ram_bytes, needed.flash_bytes, fits_on(needed, profile)
+    memory = peak(plan(graph, priced.kernels, threads=priced.threads, family=family), family)
+    return memory, None, fits(memory, profile.available_bytes)
+
+
+def _basis(priced: _Priced) -> str:
+    """What is known of the precision that computes most, then of the others that compute a part worth naming."""
+    shares = priced.shares
+    ordered = sorted(shares, key=lambda a: -shares[a])
+    named = [a for a in ordered if a == priced.precision or shares[a] > NAMED_SHARE]
+    return "; ".join(dict.fromkeys(priced.standings[a].basis for a in named))
+
+
+NAMED_SHARE = 0.05
+
+
+def _mixed(priced: _Priced, attribute: str) -> float:
+    """A 90 % factor of a graph in several precisions: its logs weighted by their shares."""
+    return exp(sum(share * log(getattr(priced.standings[a], attribute)) for a, share in priced.shares.items()))
+
+
+def _unmodelled_share(priced: _Priced) -> float:
+    """The larger of the unknown kernels' shares of time and of kernels: a cheap guess must not hide that it is one."""
     unknown = [each for each in priced.costs if each.kernel_class is KernelClass.UNKNOWN]
-    if unknown:  # the larger of their shares of time and of kernels: a cheap guess must not hide that it is one
-        time = sum(each.total_ms for each in unknown) / priced.latency_ms
-        unmodelled = max(time, len(unknown) / len(priced.costs))
-    else:
-        unmodelled = 0.0
-    factor = exp((1 - share) * log(FLOAT_FACTOR) + share * log(INT8_FACTOR))
-    return factor * (OUT_OF_DOMAIN if out_of_domain else 1.0) * (1 + unmodelled)
+    if not unknown:
+        return 0.0
+    time = sum(each.total_ms for each in unknown) / priced.latency_ms
+    return max(time, len(unknown) / len(priced.costs))
 
 
 def _spread(middle: float, factor: float) -> Interval:

@@ -23,12 +23,17 @@ class Estimate:
         kind: `estimated` for a processor that the graph's runtime would use, `simulated` for an accelerator that
             is only imitated here.
         energy_mj: Energy of one inference including the board's idle power, or None when no power is known.
-        energy_above_idle_mj: The same less the idle power.
+        energy_above_idle_mj: The same less the idle power, or None when idle is not known by the same meter.
+        energy_basis: Method of the energy, what it covers, and what is missing.
         threads: Threads that the estimate assumes on the device.
         basis: Method and source in a line, such as `physical prior`.
         in_domain: Whether the method may be trusted for this graph; `reasons` says why not.
+        flash_bytes: Program memory of a microcontroller that weights and code take, else None.
         fits: Whether it fits the device's memory: `fits`, `does not fit` or `uncertain`.
         unmodelled: Operators that the method knows nothing about; they widen the interval.
+        precision: Arithmetic of most multiply-accumulates.
+        pair_factor90: 90 % factor of the ratio to another estimate of this device and kernel family; `gain_factor90`
+            that to one of another precision.
         accelerator: Name of the accelerator and whether it is an option, for simulated estimates.
     """
 
@@ -44,3 +49,8 @@ class Estimate:
     fits: Literal["fits", "does not fit", "uncertain"] = "uncertain"
     unmodelled: tuple[str, ...] = ()
     accelerator: str = ""
+    energy_basis: str = ""
+    flash_bytes: Interval | None = None
+    precision: str = "fp32"
+    pair_factor90: float = 3.0
+    gain_factor90: float = 3.0

@@ -1,92 +1,27 @@
-"""Latency of kernels on the cores of a profile: the additive physical prior.
+"""Latency of kernels on the cores of a profile: additive, linear in a few physical quantities.
 
-    t = a·MAC / (peak·T^g) + (b·activation bytes + w·weight bytes) / 4 / (memcpy·T^h) + overhead
+    t = (c₁·products + c₂·handled bytes) / (peak·speedup) + (c₃·traffic + c₄·weights) / memcpy + c₅·launches / peak
 
-A sum and not a maximum: on in-order and bandwidth-poor cores compute and memory overlap only in part.
+A sum and not a maximum: on in-order and bandwidth-poor cores compute and memory overlap only in part, and a sum is
+linear in what is unknown. What the cores do themselves goes with the width of their arithmetic, since wider cores load,
+store and launch faster too; main memory goes with the measured speed of a copy, which one core nearly fills.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from harness.estimate.features import KernelClass, features
+from harness.estimate import coefficient as prior
+from harness.estimate.coefficient import Coefficient
+from harness.estimate.features import Features, KernelClass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from harness.estimate.coefficient import Price
     from harness.estimate.fusion import Kernel
-    from harness.profile import Cluster, DeviceProfile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coefficients:
-    """Dimensionless costs of one kernel class.
-
-    Attributes:
-        mac: Times the ideal compute time; 1.4 is 72 % of peak.
-        activation: Halves of a streaming pass over what is read and written (2 is one pass: a copy moves each byte
-            in and out, and `memcpy` counts it once).
-        weight: The same for constants.
-    """
-
-    mac: float
-    activation: float
-    weight: float
-
-
-PRIOR: Mapping[KernelClass, Coefficients] = MappingProxyType({
-    KernelClass.POINTWISE: Coefficients(mac=1.4, activation=6, weight=2),
-    KernelClass.CONV: Coefficients(mac=1.6, activation=6, weight=2),
-    KernelClass.WINOGRAD: Coefficients(mac=0.5, activation=10, weight=2),
-    KernelClass.DEPTHWISE: Coefficients(mac=1.5, activation=2, weight=2),
-    KernelClass.GROUPED: Coefficients(mac=1.5, activation=6, weight=2),
-    KernelClass.GEMV: Coefficients(mac=0, activation=2, weight=2),
-    KernelClass.GEMM: Coefficients(mac=1.4, activation=6, weight=2),
-    KernelClass.STREAM: Coefficients(mac=0, activation=2, weight=2),
-    KernelClass.EXPONENTIAL: Coefficients(mac=0, activation=5, weight=2),
-    KernelClass.UNKNOWN: Coefficients(mac=1.6, activation=2, weight=2),
-})  # fmt: skip
-"""Chosen from first principles against the public table of ncnn's benchmark (Tencent/ncnn, benchmark/README.md at
-commit a4d2ea1: 33 runs on 16 Arm processors). Packing and reading again make a convolution cost about three passes
-over its tensors; Winograd needs a third of the multiplications and dear transforms; one row of a matrix product is
-bound by reading its weights; exp-like functions take two to three passes."""
-
-COMPUTE_SCALING = 0.9
-"""g: four threads compute 4^0.9 = 3.5 times as fast as one, as in the same table."""
-
-MEMORY_SCALING = 0.2
-"""h: four threads move bytes 4^0.2 = 1.3 times as fast as one; one core nearly fills these memories."""
-
-OVERHEAD = 0.04
-"""Milliseconds of a launch times GMAC/s of a core, from the same table: 7 µs on a Cortex-A72 at 1.5 GHz."""
-
-DOT_PRODUCT = frozenset({"asimddp", "i8mm", "avx512_vnni", "avx_vnni"})
-"""Flags of the instructions that make int8 faster than a widening multiply."""
-
-WIDENING_GAIN = 2.0
-"""int8 over float32 without a dot product: smlal multiplies 8 pairs where fmla multiplies 4."""
-
-WINOGRAD_FAMILIES = frozenset({"ncnn"})
-"""Kernel families that use Winograd by default (ncnn's README); XNNPACK, MLAS and oneDNN do not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
-    """What the cores of a profile deliver to one kernel family.
-
-    Attributes:
-        peak: Giga multiply-accumulates per second of one core, by arithmetic precision.
-        memcpy: GB/s copied by one core.
-        threads: Threads, at most the cores of the cluster.
-    """
-
-    peak: Mapping[str, float]
-    memcpy: float
-    threads: int
-    fp16_arithmetic: bool
-    winograd: bool
+    from harness.estimate.rates import Rates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,40 +47,84 @@ class KernelCost:
         return self.compute_ms + self.activation_ms + self.weight_ms + self.overhead_ms
 
 
-def rates(profile: DeviceProfile, *, kernel_family: str, threads: int | None) -> Rates:
-    """Rates of the profile's fastest cluster; `threads=None` is one thread a core, more than that helps nothing."""
-    cluster = profile.big
-    cores = int(cluster.count.value)
-    ghz = cluster.clock.value
-    fp32 = cluster.fp32.value * ghz
-    return Rates(
-        peak={
-            "fp32": fp32,
-            "fp64": fp32 / 2,
-            "fp16": max(cluster.fp16.value * ghz, fp32),
-            "int8": _int8(profile, cluster) * ghz,
-        },
-        memcpy=profile.memory.memcpy.value,
-        threads=max(1, min(cores, threads or cores)),
-        fp16_arithmetic=cluster.fp16.value > 0,
-        winograd=kernel_family in WINOGRAD_FAMILIES,
-    )
+class Amount(NamedTuple):
+    """Milliseconds that a coefficient of 1 stands for, and the part of the cost that they belong to."""
+
+    coefficient: Coefficient
+    part: str
+    ms: float
 
 
-def coefficients(kernel_family: str) -> Mapping[KernelClass, Coefficients]:
-    """Coefficients of a kernel family: the prior, for every family that nobody has calibrated."""
-    return _CALIBRATED.get(kernel_family, PRIOR)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tariff:
+    """Prices of a class, and the coefficients that scale them."""
+
+    price: Price
+    products: Coefficient
+    handled: Coefficient
+    traffic: Coefficient = Coefficient.TRAFFIC
+    weights: Coefficient = Coefficient.WEIGHTS
 
 
-_CALIBRATED: Mapping[str, Mapping[KernelClass, Coefficients]] = MappingProxyType({})
+_C = Coefficient
+_TARIFFS: Mapping[KernelClass, _Tariff] = MappingProxyType({
+    KernelClass.POINTWISE: _Tariff(price=prior.POINTWISE, products=_C.POINTWISE, handled=_C.POINTWISE_MOVED),
+    KernelClass.CONV: _Tariff(price=prior.CONV, products=_C.CONV, handled=_C.CONV),
+    KernelClass.STEM: _Tariff(price=prior.STEM, products=_C.STEM, handled=_C.STEM),
+    KernelClass.WINOGRAD: _Tariff(price=prior.WINOGRAD, products=_C.WINOGRAD, handled=_C.WINOGRAD),
+    KernelClass.DEPTHWISE: _Tariff(
+        price=prior.DEPTHWISE, products=_C.DEPTHWISE, handled=_C.DEPTHWISE_MOVED, traffic=_C.STREAM_TRAFFIC),
+    KernelClass.WIDE_DEPTHWISE: _Tariff(
+        price=prior.WIDE_DEPTHWISE, products=_C.WIDE_DEPTHWISE, handled=_C.DEPTHWISE_MOVED,
+        traffic=_C.STREAM_TRAFFIC),
+    KernelClass.GROUPED: _Tariff(price=prior.GROUPED, products=_C.GROUPED, handled=_C.GROUPED),
+    KernelClass.GEMM: _Tariff(price=prior.POINTWISE, products=_C.MATRIX, handled=_C.MATRIX),
+    KernelClass.GEMV: _Tariff(
+        price=prior.VECTOR, products=_C.STREAM, handled=_C.STREAM, traffic=_C.STREAM_TRAFFIC,
+        weights=_C.VECTOR_WEIGHTS),
+    KernelClass.STREAM: _Tariff(
+        price=prior.STREAM, products=_C.STREAM, handled=_C.STREAM, traffic=_C.STREAM_TRAFFIC),
+    KernelClass.EXPONENTIAL: _Tariff(
+        price=prior.EXPONENTIAL, products=_C.EXPONENTIAL, handled=_C.EXPONENTIAL, traffic=_C.STREAM_TRAFFIC),
+    KernelClass.UNKNOWN: _Tariff(
+        price=prior.CONV, products=_C.EXPONENTIAL, handled=_C.EXPONENTIAL, traffic=_C.STREAM_TRAFFIC),
+})  # fmt: skip
 
 
-def cost(kernel: Kernel, given: Rates, table: Mapping[KernelClass, Coefficients]) -> KernelCost:
-    """Cost of one kernel; never zero, since a launch alone takes time."""
-    what = features(kernel, fp16_arithmetic=given.fp16_arithmetic, winograd=given.winograd)
-    each = table[what.kernel_class]
-    compute = given.peak[what.arithmetic] * given.threads**COMPUTE_SCALING
-    memory = given.memcpy * given.threads**MEMORY_SCALING
+def amounts(what: Features, given: Rates) -> Iterator[Amount]:
+    """The quantities of a kernel as milliseconds at the prior's price; never all zero, since a launch takes time."""
+    tariff = _TARIFFS[what.kernel_class]
+    price = tariff.price
+    slots = given.peak["fp32"] * 1e6  # of one core in a millisecond
+    compute = given.peak[what.arithmetic] * 1e6 * given.speedup
+    together = slots * given.speedup
+    window = given.family.window_price if what.kernel_class is KernelClass.CONV else 1.0
+    yield Amount(tariff.products, "compute", window * price.mac * what.products / compute)
+    yield Amount(tariff.handled, "activation", window * price.handled * what.handled_bytes / 4 / together)
+    traffic = sum(_leaves_cache(size, given.cache_bytes) for size in what.tensor_bytes)
+    yield Amount(tariff.traffic, "activation", price.traffic * traffic / 2e6 / given.memcpy)
+    if what.weight_bytes:
+        yield Amount(tariff.weights, "weight", price.weight * what.weight_bytes / 2e6 / given.memcpy)
+    if what.misaligned:
+        wasted = prior.MISALIGNED.mac * what.products / compute
+        wasted += prior.MISALIGNED.handled * what.activation_bytes / 4 / together
+        yield Amount(_C.MISALIGNED, "compute", what.misaligned * wasted)
+    yield Amount(_C.LAUNCH, "overhead", prior.LAUNCH_SLOTS / slots)
+    yield Amount(_C.GROUP, "overhead", what.groups * prior.GROUP_SLOTS / slots)
+    if given.threads > 1:
+        yield Amount(_C.THREADED_LAUNCH, "overhead", prior.THREADED_LAUNCH_SLOTS / slots)
+        yield Amount(_C.THREADED_GROUP, "overhead", what.groups * prior.THREADED_GROUP_SLOTS / slots)
+
+
+def cost(kernel: Kernel, what: Features, given: Rates, table: Mapping[str, float], scale: float = 1.0) -> KernelCost:
+    """Cost of one kernel with the coefficients of a table and a device's scale; what the table lacks is the prior's.
+
+    Detection heads cost nothing here: their time is left out, and said to be.
+    """
+    parts = {"compute": 0.0, "activation": 0.0, "weight": 0.0, "overhead": 0.0}
+    if kernel.operator.kind != "detection":
+        for each in amounts(what, given):
+            parts[each.part] += scale * table.get(each.coefficient, 1.0) * each.ms
     return KernelCost(
         name=kernel.operator.name,
         kind=kernel.operator.kind,
@@ -154,24 +133,19 @@ def cost(kernel: Kernel, given: Rates, table: Mapping[KernelClass, Coefficients]
         arithmetic=what.arithmetic,
         macs=what.macs,
         activation_bytes=what.activation_bytes,
-        weight_bytes=what.weight_bytes,
-        compute_ms=each.mac * what.macs / 1e6 / compute,
-        activation_ms=_pass_ms(each.activation, what.activation_bytes, memory),
-        weight_ms=_pass_ms(each.weight, what.weight_bytes, memory),
-        overhead_ms=launch_ms(given),
+        weight_bytes=round(what.weight_bytes),
+        compute_ms=parts["compute"],
+        activation_ms=parts["activation"],
+        weight_ms=parts["weight"],
+        overhead_ms=parts["overhead"],
     )
 
 
 def launch_ms(given: Rates) -> float:
     """Time of one launch, the smallest that an inference can take."""
-    return OVERHEAD / given.peak["fp32"]
+    return prior.LAUNCH_SLOTS / (given.peak["fp32"] * 1e6)
 
 
-def _pass_ms(halves: float, count: int, gbps: float) -> float:
-    return halves * count / 4 / 1e6 / gbps
-
-
-def _int8(profile: DeviceProfile, cluster: Cluster) -> float:
-    if DOT_PRODUCT & set(profile.isa_flags):
-        return cluster.int8.value
-    return min(cluster.int8.value, WIDENING_GAIN * cluster.fp32.value)
+def _leaves_cache(size_bytes: int, cache_bytes: float) -> float:
+    """Bytes of a tensor that go through main memory: all when it is larger than the cache, few when much smaller."""
+    return size_bytes * min(1.0, size_bytes / (prior.CACHE_SHARE * cache_bytes))
