@@ -32,6 +32,9 @@ BLOCK = re.compile(
     r"(?P<begin><!-- generated: (?P<name>[a-z-]+) -->\n).*?(?P<end>^<!-- end -->)", re.DOTALL | re.MULTILINE
 )
 WIDTH = 80
+WORKLOADS = Path("profiles") / "published" / "workloads"
+NCNN = ("--kernels", "ncnn", "--threads", 4)
+"""Named, so that what is installed here does not decide."""
 
 
 def documents() -> tuple[Path, ...]:
@@ -136,9 +139,22 @@ def profiles() -> str:
     return table(("profile", "device", "what it has"), rows)
 
 
+def estimate() -> str:
+    """An estimate of one network, as it is printed."""
+    return _printed("estimate", WORKLOADS / "ncnn-mobilenet_v2_1.0_224.json", "--profile", "rpi4", *NCNN, "--rows", 6)
+
+
+def estimate_two() -> str:
+    """Estimates of two networks, as they are printed."""
+    files = (WORKLOADS / f"ncnn-{name}_1.0_224.json" for name in ("mobilenet_v2", "mobilenet_v3_large"))
+    return _printed("estimate", *files, "--profile", "rpi4", *NCNN, "--rows", 1)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "backends": backends,
     "commands": commands,
+    "estimate": estimate,
+    "estimate-two": estimate_two,
     "help": help_pages,
     "hooks": hooks,
     "models": models,
@@ -156,12 +172,29 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _help() -> Iterator[tuple[str, str]]:
-    groups: list[tuple[str, click.Command]] = [("bench", bench)]
-    groups += [(f"bench {name}", command) for name, command in bench.commands.items()]
-    for name, command in groups:
+    for name, command in _commands("bench", bench):
         settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
         settings.setdefault("help_option_names", ["-h", "--help"])
         yield name, command.get_help(click.Context(command, info_name=name, **settings))
+
+
+def _commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """A command, and those of a group behind it."""
+    yield name, command
+    for below, each in command.commands.items() if isinstance(command, click.Group) else ():
+        yield from _commands(f"{name} {below}", each)
+
+
+def _printed(*arguments: object) -> str:
+    """A command as it is typed in the project's folder, and what it prints."""
+    from click.testing import CliRunner
+
+    given = [str(ROOT / a) if isinstance(a, Path) else str(a) for a in arguments]
+    done = CliRunner(env={"COLUMNS": str(WIDTH)}).invoke(bench, given, catch_exceptions=False)
+    if done.exit_code:
+        raise RuntimeError(done.stderr)
+    typed = " ".join(a.as_posix() if isinstance(a, Path) else str(a) for a in arguments)
+    return f"```text\n$ bench {typed}\n{done.stdout}```"
 
 
 def _options(kind: type) -> str:

@@ -7,7 +7,7 @@ that builds the contribution must not, so that `bench --help` and `bench plugins
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -222,6 +222,8 @@ class Backend:
         options: A frozen dataclass with a default for every field.
         accelerator: Kind of accelerator that a profile must have; such a backend is never timed on the host.
         simulate: `(OpGraph, the accelerator's facts) -> Simulation`; for backends with an accelerator.
+        fit: `((OpGraph, published latency in ms), …) -> facts for simulate`; lets the host hold families of models out
+            and check what a simulation says of them. None when there is nothing to fit.
         environment: Environment variables for the child, by thread count.
         requires: Distributions whose versions take part in cache keys and stand in the record.
     """
@@ -236,6 +238,7 @@ class Backend:
     available: Callable[[], Availability] = lambda: AVAILABLE
     accelerator: str = ""
     simulate: Callable[[OpGraph, Mapping[str, Any]], Simulation] | None = None
+    fit: Callable[[Sequence[tuple[OpGraph, float]]], Mapping[str, float]] | None = None
     environment: Callable[[int], Mapping[str, str]] = lambda _threads: {}
     requires: tuple[str, ...] = ()
 
@@ -247,29 +250,54 @@ class GraphReader:
     Attributes:
         read: Path to `OpGraph`; raises ArtifactError.
         content_sha256: Hash of canonical content (graph and tensors), not of container bytes.
+        suffixes: How the names of such files end, lower case with the dot, for files that a user names.
     """
 
     format: str
     read: Callable[[Path], OpGraph]
     content_sha256: Callable[[Path], str]
     requires: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphWriter:
+    """Writes a file of one format from a graph, the counterpart of a `GraphReader`; weights are random.
+
+    Attributes:
+        write: `(OpGraph, path, seed)`; reading the file gives the same kinds of operators, shapes, multiply-accumulates
+            and precisions. Raises UnsupportedError for a graph that shapes and kinds alone do not describe.
+    """
+
+    format: str
+    write: Callable[[OpGraph, Path, int], None]
+    available: Callable[[], Availability] = lambda: AVAILABLE
+    requires: tuple[str, ...] = ()
+
+
+class Counter(Protocol):
+    """An opened meter. One that can only sample power does so while it is open, and no longer."""
+
+    def read_uj(self) -> int:
+        """Microjoules since it was opened; never falls: mending a counter that starts again is the plugin's work."""
+
+    def close(self) -> None:
+        """Stop sampling and release everything; closing twice is fine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """A real energy source on this machine: a cumulative counter in microjoules.
+    """A real energy source on this machine.
 
     Attributes:
-        read_uj: Current value of the counter.
-        wraps_at_uj: Where the counter starts again, or 0.
-        scope: What the counter covers, such as `CPU package`.
+        open: Starts a counter. The host opens one after timing is over, never while it times.
+        scope: What the counter covers and what it misses, such as `processor packages; neither memory nor the board`.
     """
 
     name: str
     summary: str
     available: Callable[[], Availability]
-    read_uj: Callable[[], int]
-    wraps_at_uj: int
+    open: Callable[[], Counter]
     scope: str
 
 

@@ -27,7 +27,7 @@ class Finding:
 def diagnose() -> tuple[Finding, ...]:
     """Look at plugins, cache, clock, processors, memory and load."""
     host = load_host()
-    return (*_plugins(host), _cache(), *_machine())
+    return (*_plugins(host), *_meters(host), _cache(), *_machine())
 
 
 def _plugins(host: Host) -> Iterator[Finding]:
@@ -43,6 +43,17 @@ def _plugins(host: Host) -> Iterator[Finding]:
         else:
             advice = f"{availability.reason}: {availability.install}"
             yield Finding(what=f"backend {item.name}", state="missing", advice=advice)
+
+
+def _meters(host: Host) -> Iterator[Finding]:
+    for item in host.meters:
+        availability = item.contribution.available()
+        if availability.ok:
+            yield Finding(what=f"meter {item.name}", state="fine", advice=f"covers {item.contribution.scope}")
+        else:
+            advice = ": ".join(part for part in (availability.reason, availability.install) if part)
+            state = "missing" if availability.install else "note"
+            yield Finding(what=f"meter {item.name}", state=state, advice=advice)
 
 
 def _cache() -> Finding:

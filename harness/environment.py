@@ -34,16 +34,14 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe_environment(distributions: Iterable[str], threads: int) -> Mapping[str, Any]:
-    """What goes into environment.json."""
-    notes = []
+def describe_environment(distributions: Iterable[str], threads: int, notes: Iterable[str] = ()) -> Mapping[str, Any]:
+    """What goes into environment.json; `notes` come before those on the clock and the system."""
+    notes = list(notes)
     governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor.is_file():
         notes.append(f"processor clock governor: {governor.read_text(encoding='ascii').strip()}")
     else:
         notes.append("the processor's clock cannot be read or fixed here")
-    if not Path("/sys/class/powercap").is_dir() or not any(Path("/sys/class/powercap").iterdir()):
-        notes.append("no energy counter is readable here: energy is estimated, never measured")
     if sys.platform != "linux":
         notes.append("not Linux: peak memory is that of the whole process, and limits come from polling alone")
     return {

@@ -18,6 +18,7 @@ from harness.contributions import (
     Backend,
     Converter,
     GraphReader,
+    GraphWriter,
     Implementation,
     Meter,
     ModelSource,
@@ -62,6 +63,12 @@ def harness_graph_readers() -> Iterable[GraphReader]:
 
 
 @hookspec
+def harness_graph_writers() -> Iterable[GraphWriter]:
+    """Writers that turn an `OpGraph` into a file with random weights, to profile a machine with; one a format."""
+    raise NotImplementedError
+
+
+@hookspec
 def harness_backends() -> Iterable[Backend]:
     """Runtimes that open variants."""
     raise NotImplementedError
@@ -69,7 +76,7 @@ def harness_backends() -> Iterable[Backend]:
 
 @hookspec
 def harness_meters() -> Iterable[Meter]:
-    """Energy counters of this machine."""
+    """Energy counters of this machine; the host takes the first by name that is available."""
     raise NotImplementedError
 
 

@@ -28,6 +28,7 @@ from harness.contributions import (
     Backend,
     Converter,
     GraphReader,
+    GraphWriter,
     Implementation,
     Meter,
     ModelSource,
@@ -48,6 +49,7 @@ YIELDS: dict[str, type] = {
     "harness_implementations": Implementation,
     "harness_converters": Converter,
     "harness_graph_readers": GraphReader,
+    "harness_graph_writers": GraphWriter,
     "harness_backends": Backend,
     "harness_meters": Meter,
     "harness_profiles": Path,
@@ -90,6 +92,7 @@ class Host:
     implementations: tuple[Registered[Implementation], ...]
     converters: tuple[Registered[Converter], ...]
     graph_readers: Registry[GraphReader]
+    graph_writers: Registry[GraphWriter]
     backends: Registry[Backend]
     meters: Registry[Meter]
     profile_folders: tuple[Path, ...]
@@ -318,7 +321,7 @@ def _name_of(item: Any) -> str:
         return f"{item.technique}@{item.format}"
     if isinstance(item, contributions.Converter):
         return f"{item.source} → {item.target}"
-    if isinstance(item, contributions.GraphReader):
+    if isinstance(item, contributions.GraphReader | contributions.GraphWriter):
         return item.format
     return str(getattr(item, "name", item))
 
@@ -337,6 +340,7 @@ def _host(loading: _Loading, found: dict[str, list[Registered[Any]]]) -> Host:
         implementations=tuple(found["harness_implementations"]),
         converters=tuple(found["harness_converters"]),
         graph_readers=Registry("graph reader", "bench plugins", found["harness_graph_readers"]),
+        graph_writers=Registry("graph writer", "bench plugins", found["harness_graph_writers"]),
         backends=Registry("backend", "bench plugins", found["harness_backends"]),
         meters=Registry("meter", "bench plugins", found["harness_meters"]),
         profile_folders=tuple(r.contribution for r in found["harness_profiles"]),

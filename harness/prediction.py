@@ -12,7 +12,7 @@ from harness.profile import accelerator_facts
 from harness.record import Failure, SkipReason
 
 if TYPE_CHECKING:
-    from harness.contributions import Backend, Rejection
+    from harness.contributions import Backend, Simulation
     from harness.graph import OpGraph
     from harness.profile import Accelerator, DeviceProfile
     from harness.registry import Registered
@@ -67,19 +67,27 @@ def no_accelerator(backend: Registered[Backend], profile: DeviceProfile) -> Fail
     )
 
 
-def _simulate(graph: OpGraph, backend: Registered[Backend], device: Device) -> Estimate | Failure:
-    accelerator = accelerator_of(backend, device.profile)
+def simulation_of(graph: OpGraph, backend: Registered[Backend], profile: DeviceProfile) -> Simulation | Failure:
+    """What a backend says of a graph on the device's accelerator; a graph that is refused is a simulation too."""
+    accelerator = accelerator_of(backend, profile)
     simulate = backend.contribution.simulate
     if accelerator is None:
-        return no_accelerator(backend, device.profile)
+        return no_accelerator(backend, profile)
     if simulate is None:
         return _broken(backend, "it drives an accelerator and brings no simulation of it")
     try:
-        simulation = simulate(graph, accelerator_facts(accelerator))
+        return simulate(graph, accelerator_facts(accelerator))
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it becomes data
         return _broken(backend, f"its simulation failed: {one_line(error)}")
-    if simulation.latency_ms is None:
-        return _refused(backend, simulation.rejections)
+
+
+def _simulate(graph: OpGraph, backend: Registered[Backend], device: Device) -> Estimate | Failure:
+    simulation = simulation_of(graph, backend, device.profile)
+    if isinstance(simulation, Failure):
+        return simulation
+    accelerator = accelerator_of(backend, device.profile)
+    if accelerator is None or simulation.latency_ms is None:
+        return _refused(backend, simulation)
     on_device = estimate(graph, device.profile, kernel_family=backend.contribution.accelerator, threads=1)
     option = " (an option, not part of the board)" if accelerator.optional else ""
     return replace(
@@ -88,6 +96,7 @@ def _simulate(graph: OpGraph, backend: Registered[Backend], device: Device) -> E
         latency_ms=simulation.latency_ms,
         energy_mj=simulation.energy_mj,
         energy_above_idle_mj=None,
+        energy_basis="the accelerator alone, without the board" if simulation.energy_mj else "its power is not known",
         basis=simulation.basis,
         in_domain=True,
         reasons=(),
@@ -101,7 +110,8 @@ def _broken(backend: Registered[Backend], error: str) -> Failure:
     return Failure(stage="estimate", plugin=backend.provider, error=f"{backend.name}: {error}", hint=hint)
 
 
-def _refused(backend: Registered[Backend], rejections: tuple[Rejection, ...]) -> Failure:
+def _refused(backend: Registered[Backend], simulation: Simulation) -> Failure:
+    rejections = simulation.rejections
     count: dict[str, int] = {}
     for rejection in rejections:
         count[rejection.code] = count.get(rejection.code, 0) + 1
@@ -111,7 +121,7 @@ def _refused(backend: Registered[Backend], rejections: tuple[Rejection, ...]) ->
     return Failure(
         stage="plan",
         plugin=backend.provider,
-        error=f"{SkipReason.NOT_MAPPABLE}: {codes}{example}",
+        error=f"{SkipReason.NOT_MAPPABLE}: {codes}{example}; {simulation.basis}",
         hint="Only fully integer graphs map; quantise with int8-static.",
         reason=SkipReason.NOT_MAPPABLE.name,
     )

@@ -105,6 +105,44 @@ class ProcessReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyReading:
+    """What a real meter of this machine read while a session ran, after it was timed; raw values.
+
+    Attributes:
+        scope: What the meter covers.
+        idle_uj, idle_ns: What it rose by over a quiet interval just before, and how long that was.
+        energy_uj, duration_ns, inferences: The same of each block, and how many inferences ran in it.
+        problem: Why nothing was read; all else is empty then.
+    """
+
+    meter: str
+    scope: str
+    idle_uj: int = 0
+    idle_ns: int = 0
+    energy_uj: tuple[int, ...] = ()
+    duration_ns: tuple[int, ...] = ()
+    inferences: tuple[int, ...] = ()
+    problem: str = ""
+
+    @property
+    def idle_w(self) -> float | None:
+        """Power of the quiet machine."""
+        return self.idle_uj * 1e3 / self.idle_ns if self.idle_ns else None
+
+    @property
+    def total_mj(self) -> float | None:
+        """Energy of one inference with all that the meter covers: the whole of the blocks over all inferences."""
+        return sum(self.energy_uj) / 1e3 / sum(self.inferences) if sum(self.inferences) else None
+
+    @property
+    def above_idle_mj(self) -> float | None:
+        """The same less what the quiet machine would have taken in that time."""
+        if self.total_mj is None or self.idle_w is None:
+            return None
+        return self.total_mj - self.idle_w * sum(self.duration_ns) / 1e6 / sum(self.inferences)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """What was timed and read on this machine: raw values, no summary.
 
@@ -123,6 +161,7 @@ class Measurement:
         stopped: `precise` when the interval was narrow enough, `budget` when time was up.
         group: Cells of one group were timed interleaved with each other.
         processes: One reading per fresh process.
+        energy: What a meter read of the first process; None without a meter, and environment.json says why.
     """
 
     threads: int
@@ -138,6 +177,7 @@ class Measurement:
     stopped: Literal["precise", "budget"]
     group: str
     processes: tuple[ProcessReading, ...]
+    energy: EnergyReading | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

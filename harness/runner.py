@@ -15,6 +15,7 @@ from harness.environment import describe_environment, usable_cores
 from harness.errors import ConfigurationError, UsageError
 from harness.examination import Examiner
 from harness.host import Host, load_host
+from harness.measure.energy import choose_meter
 from harness.measure.subject import MeasureSettings
 from harness.plan import Cell, Plan, complete, expand, read_plan, write_plan
 from harness.prediction import accelerator_of, no_accelerator
@@ -59,7 +60,8 @@ def run(
     open_cache().check()
     folder = out or default_folder(prepared.plan)
     used = {name for cell in prepared.cells for name in cell.backend.contribution.requires}
-    environment = describe_environment(used, prepared.plan.threads)
+    _, energy = choose_meter(prepared.host)
+    environment = describe_environment(used, prepared.plan.threads, [energy])
     create_run_folder(folder, write_plan(prepared.plan), environment)
     return _run_into(folder, prepared, progress or Silent())
 
@@ -131,7 +133,7 @@ def _run_cells(cells: Sequence[Cell], rows: Rows, prepared: Prepared, progress: 
         profiles=prepared.profiles,
         cache=settings.cache,
         host=prepared.host,
-        settings=_measure_settings(prepared.plan, len(models)),
+        settings=_measure_settings(prepared, len(models)),
         progress=progress,
     )
     for model in models:
@@ -173,7 +175,9 @@ def _build_settings(prepared: Prepared) -> BuildSettings:
     )
 
 
-def _measure_settings(plan: Plan, models: int) -> MeasureSettings:
+def _measure_settings(prepared: Prepared, models: int) -> MeasureSettings:
+    plan = prepared.plan
+    meter, _ = choose_meter(prepared.host)
     return MeasureSettings(
         threads=plan.threads,
         seed=plan.seed,
@@ -182,4 +186,5 @@ def _measure_settings(plan: Plan, models: int) -> MeasureSettings:
         precision=plan.precision,
         limits=_limits(plan),
         lanes=min(4, usable_cores()),
+        meter=meter,
     )

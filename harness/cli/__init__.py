@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from harness.cli.cache import cache
+from harness.cli.calibrate import calibrate
 from harness.cli.doctor import doctor
+from harness.cli.estimate import estimate
 from harness.cli.models import models
 from harness.cli.plugins import plugins
 from harness.cli.profiles import profiles
@@ -51,7 +53,7 @@ def bench() -> None:
     """
 
 
-for command in (run, report, plugins, profiles, models, techniques, cache, doctor):
+for command in (run, estimate, calibrate, report, plugins, profiles, models, techniques, cache, doctor):
     bench.add_command(command)
 
 

@@ -24,7 +24,7 @@ def print_json(value: Any) -> None:
 
 def print_text(text: str, *, indent: str = "") -> None:
     """Print a paragraph wrapped to the terminal; a long word such as a path stays whole."""
-    width = _terminal_width()
+    width = terminal_width()
     lines = textwrap.wrap(
         text,
         width,
@@ -46,7 +46,7 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     headers = list(rows[0])
     table = [[str(row[header]) for header in headers] for row in rows]
     columns = [[header + " " * GAP, *cells] for header, *cells in zip(headers, *table, strict=True)]
-    widths = fit(columns, _terminal_width() - GAP * (len(headers) - 1))
+    widths = fit(columns, terminal_width() - GAP * (len(headers) - 1))
     wrapped = [[_wrap(cell, width) for cell, width in zip(row, widths, strict=True)] for row in table]
     click.echo(tabulate(wrapped, headers=headers, tablefmt="simple", disable_numparse=True))
 
@@ -79,5 +79,6 @@ def _wrap(text: str, width: int) -> str:
     )
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
+    """Characters of the terminal, 100 where that cannot be told."""
     return shutil.get_terminal_size((100, 24)).columns

@@ -67,6 +67,7 @@ def contributions_of(host: Host, plugin: str) -> dict[str, list[str]]:
         ("implementation", host.implementations),
         ("converter", host.converters),
         ("graph reader", host.graph_readers),
+        ("graph writer", host.graph_writers),
         ("backend", host.backends),
         ("meter", host.meters),
         ("report format", host.report_formats),
@@ -78,17 +79,25 @@ def contributions_of(host: Host, plugin: str) -> dict[str, list[str]]:
 def _status(host: Host, plugin: Plugin) -> tuple[str, list[str]]:
     if plugin.status != "ready":
         return plugin.status, []
-    usable = [*host.backends, *host.models, *host.implementations, *host.converters, *host.meters]
+    usable = [*host.backends, *host.models, *host.implementations, *host.converters]
+    meters = [m for m in host.meters if m.plugin == plugin.name]
+    if not any(m.contribution.available().ok for m in meters):  # a machine has one at most: one that works is enough
+        usable += meters
     missing = []
     for item in usable:
         if item.plugin != plugin.name:
             continue
         availability = item.contribution.available()
         if not availability.ok:
-            missing.append(f"{availability.reason}; install it with: {availability.install}")
+            bring = "run" if item in meters else "install it with"
+            advice = f"; {bring}: {availability.install}" if availability.install else ""
+            missing.append(f"{availability.reason}{advice}")
     return ("unavailable", sorted(set(missing))) if missing else ("ready", [])
 
 
 def _clashes(host: Host) -> list[tuple[str, str, tuple[str, ...]]]:
-    registries = (host.models, host.techniques, host.graph_readers, host.backends, host.meters, host.report_formats)
+    registries = (
+        host.models, host.techniques, host.graph_readers, host.graph_writers, host.backends, host.meters,
+        host.report_formats,
+    )  # fmt: skip
     return [(r.noun, name, providers) for r in registries for name, providers in r.clashes().items()]

@@ -16,11 +16,12 @@ import psutil
 
 from harness.digest import digest_of
 from harness.errors import HarnessError
+from harness.measure.energy import read_energy
 from harness.measure.opened import Opened, failure_of, kept, open_all, prepare_all
 from harness.measure.score import score_opened
 from harness.measure.statistics import median_interval, summarise
 from harness.measure.subject import MeasureSettings, Subject
-from harness.record import Failure, Measurement
+from harness.record import EnergyReading, Failure, Measurement
 
 FEWEST_ROUNDS = 6
 """Rounds taken in each process whatever the budget: fewer give no interval of a median at 95 %."""
@@ -45,6 +46,7 @@ class _Group:
     failures: dict[str, Failure] = field(default_factory=dict)
     readings: dict[str, list[Opened]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    energy: dict[str, EnergyReading] = field(default_factory=dict)
 
 
 def measure(subjects: Sequence[Subject], settings: MeasureSettings, say: Say) -> dict[str, Result]:
@@ -92,6 +94,7 @@ def _measure_group(group: _Group, subjects: Sequence[Subject]) -> list[Subject]:
         try:
             _rounds(group, opened, process)
             if process == 0:
+                _energy(group, opened)
                 _score(group, opened)
         finally:
             _close(group, opened)
@@ -178,6 +181,17 @@ def _rounds(group: _Group, opened: list[Opened], process: int) -> None:
                 group.failures[session.subject.name] = failure_of(session, "measure", error)
 
 
+def _energy(group: _Group, opened: list[Opened]) -> None:
+    """Read the energy of what is open: timing is over, and every session's threads are quiet."""
+    if group.settings.meter is None:
+        return
+    group.say(f"energy by {group.settings.meter.name}")
+    alive = [o for o in opened if o.subject.name not in group.failures]
+    readings, failures = read_energy(alive, group.settings.meter)
+    group.energy |= readings
+    group.failures |= failures
+
+
 def _score(group: _Group, opened: list[Opened]) -> None:
     group.say("scoring")
     alive = [o for o in opened if o.subject.name not in group.failures]
@@ -237,4 +251,5 @@ def _measurement(group: _Group, name: str, stopped: str, identity: str) -> Measu
         stopped="precise" if stopped == "precise" else "budget",
         group=identity,
         processes=readings,
+        energy=group.energy.get(name),
     )

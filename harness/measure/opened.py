@@ -73,6 +73,14 @@ class Opened:
         self.settled &= reply["settled"]
         self.facts["peak_rss_bytes"] = reply["peak_rss_bytes"]
 
+    def run(self, duration_ns: int) -> int:
+        """Run for so long without timing single calls; tell how many inferences that was."""
+        return int(self.worker.request("run", duration_ns=duration_ns)["inferences"])
+
+    def rest(self) -> None:
+        """Wait until the runtime's threads are quiet."""
+        self.worker.request("rest")
+
     def finish(self) -> None:
         """Close the session and end the process."""
         self.worker.request("close")

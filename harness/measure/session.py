@@ -100,6 +100,19 @@ class SessionSlot:
             "peak_rss_bytes": peak_rss_bytes(),
         }
 
+    def run(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run for `request['duration_ns']`, for a meter that the other side reads; nothing is waited for afterwards."""
+        call, inferences, taken = self._call(), 0, 0
+        while taken < request["duration_ns"]:
+            taken += time_calls(call, self.calls)
+            inferences += self.calls
+        return {"inferences": inferences}
+
+    def rest(self, _request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Wait until the runtime's threads are quiet."""
+        settle_ns, settled = settle()
+        return {"settle_ns": settle_ns, "settled": settled}
+
     def score(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run every row of the test split and save the outputs to `request['outputs']`, an .npz file."""
         import numpy as np

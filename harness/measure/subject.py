@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.contributions import Meter
     from harness.host import PluginSource
     from harness.process.limits import Limits
 
@@ -55,6 +56,7 @@ class MeasureSettings:
         precision: Half-width of the 95 % interval, relative to the latency, that is narrow enough.
         limits: Limits of each child.
         lanes: How many children may import their runtime at a time.
+        meter: What reads energy after timing, or None where nothing does.
     """
 
     threads: int
@@ -64,3 +66,4 @@ class MeasureSettings:
     precision: float
     limits: Limits
     lanes: int
+    meter: Meter | None = None

@@ -46,9 +46,10 @@ def main() -> int:
 
 
 def _handlers() -> Mapping[str, Handler]:
+    from harness.calibrate.sessions import Sweep
     from harness.measure.session import SessionSlot
 
-    opened = SessionSlot()
+    opened, sweep = SessionSlot(), Sweep()
     return {
         "identify": _identify,
         "build": _build,
@@ -56,8 +57,14 @@ def _handlers() -> Mapping[str, Handler]:
         "open": opened.open,
         "warm": opened.warm,
         "visit": opened.visit,
+        "run": opened.run,
+        "rest": opened.rest,
         "score": opened.score,
         "close": opened.close,
+        "sweep_prepare": sweep.prepare,
+        "sweep_open": sweep.open,
+        "sweep_visit": sweep.visit,
+        "sweep_close": sweep.close,
     }
 
 

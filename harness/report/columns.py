@@ -127,6 +127,7 @@ def _all(axes: Axes, profile: str) -> tuple[Column, ...]:
         later,
         column("download", "download", _download),
         column("energy", f"{profile} energy", _energy, "estimated", short=f"{profile} mJ", unit="mJ"),
+        column("host-energy", "host energy", _host_energy, "measured", short="host mJ", unit="mJ"),
         column("memory", f"{profile} memory", _memory, "estimated"),
         column("host-memory", "host memory", _host_memory, "measured"),
         column("start", "load, first run", _start, "measured", short="load"),
@@ -200,6 +201,15 @@ def _energy(row: Row) -> Cell:
         order=found.p50,
         kind=_simulated(row),
     )
+
+
+def _host_energy(row: Row) -> Cell:
+    total = row.host_energy.total_mj if row.host_energy else None
+    if row.host_energy is None or total is None:
+        return DASH
+    above = row.host_energy.above_idle_mj
+    detail = f"{units.quantity(above, 'mJ')} above idle" if above is not None and above > 0 else ""
+    return Cell(value=units.quantity(total, "mJ"), detail=detail, order=total)
 
 
 def _memory(row: Row) -> Cell:

@@ -13,8 +13,9 @@ from harness.report.recommendation import Recommendation, recommend
 from harness.report.row import Row, build_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from harness.estimate.interval import Estimate
     from harness.record import Record, Variant
 
 
@@ -36,6 +37,8 @@ class Section:
         rows: Cells with numbers, fastest on `axes` first.
         notes: What holds for every row.
         timed_notes: What holds for every row that was timed here.
+        bases: What the estimates rest on, and of which rows.
+        energy_bases: The same for energy, where there is any.
         data: What quality was scored on, a line for each data set and reference.
         origins: How each distinct variant was made.
     """
@@ -47,6 +50,8 @@ class Section:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     timed_notes: tuple[str, ...]
+    bases: tuple[str, ...]
+    energy_bases: tuple[str, ...]
     data: tuple[str, ...]
     origins: tuple[Origin, ...]
     missing: tuple[MissingGroup, ...]
@@ -101,6 +106,8 @@ def _section(model: str, profile: str, records: Sequence[Record]) -> Section:
         rows=marked,
         notes=shared,
         timed_notes=timed,
+        bases=_bases(rows, lambda estimate: estimate.basis),
+        energy_bases=_bases(rows, lambda estimate: estimate.energy_basis),
         data=_data(rows),
         origins=_origins(marked),
         missing=group_missing(records),
@@ -113,6 +120,20 @@ def _shared_notes(rows: Sequence[Row]) -> tuple[str, ...]:
         return ()
     everywhere = set(rows[0].notes).intersection(*(row.notes for row in rows[1:]))
     return tuple(note for note in rows[0].notes if note in everywhere)
+
+
+def _bases(rows: Sequence[Row], basis: Callable[[Estimate], str]) -> tuple[str, ...]:
+    """`openvino, torch: physical prior`: each basis once; rows are named where one backend's rest on several."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.estimate and basis(row.estimate):
+            found.setdefault(basis(row.estimate), []).append(row)
+    several = Counter(backend for same in found.values() for backend in {row.backend for row in same})
+    lines = []
+    for text, same in found.items():
+        names = (f"{row.recipe} in {row.backend}" if several[row.backend] > 1 else row.backend for row in same)
+        lines.append(f"{', '.join(dict.fromkeys(names))}: {text}")
+    return tuple(lines)
 
 
 def _data(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -81,6 +81,8 @@ def _table(section: Section) -> Iterator[str]:
     yield from (f"- [{number}] {escape(note)}" for note, number in numbers.items())
     yield from (f"- All rows: {escape(note)}" for note in section.notes)
     yield from (f"- All timed rows: {escape(note)}" for note in section.timed_notes)
+    yield from (f"- Estimates of {escape(basis)}" for basis in section.bases)
+    yield from (f"- Energy of {escape(basis)}" for basis in section.energy_bases)
     yield from (f"- Data: {escape(line)}" for line in section.data)
     yield ""
 

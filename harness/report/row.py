@@ -10,7 +10,7 @@ from harness.measure.statistics import LatencySummary, RatioSummary, ratio, summ
 
 if TYPE_CHECKING:
     from harness.estimate.interval import Estimate
-    from harness.record import Measurement, Quality, Record, Variant
+    from harness.record import EnergyReading, Measurement, Quality, Record, Variant
 
 BASELINE = "baseline"
 
@@ -37,6 +37,7 @@ class Row:
         host: Latency on this machine.
         speed: Against the baseline of the same backend, both measured here; None for the baseline itself.
         host_memory_bytes: Peak resident memory less what the process held with only the runtime loaded.
+        host_energy: What a meter of this machine read, None without one.
         estimate: What is predicted for the profile.
         notes: What a reader must know of this row alone.
     """
@@ -51,6 +52,7 @@ class Row:
     host_memory_bytes: int | None
     load_ns: int | None
     first_run_ns: int | None
+    host_energy: EnergyReading | None = None
     estimate: Estimate | None
     quality: Quality | None
     variant: Variant | None
@@ -87,6 +89,7 @@ def _row(record: Record, baseline: Measurement | None) -> Row:
         host_memory_bytes=_above_runtime(timed),
         load_ns=timed.load_ns if timed else None,
         first_run_ns=timed.first_run_ns if timed else None,
+        host_energy=timed.energy if timed else None,
         estimate=record.estimate,
         quality=record.quality,
         variant=record.variant,
@@ -120,11 +123,19 @@ def _notes(record: Record, timed: Measurement | None, host: LatencySummary | Non
         yield f"the runtime reports {timed.threads_reported} threads, the budget was {timed.threads}"
     if timed and timed.stopped == "budget":
         yield "timing stopped at its budget, before the interval was as narrow as asked for"
+    if timed and timed.energy:
+        yield _energy_note(timed.energy)
     estimate = record.estimate
     if estimate:
         yield from _estimate_notes(estimate)
     if record.quality and record.quality.note:
         yield record.quality.note
+
+
+def _energy_note(reading: EnergyReading) -> str:
+    if reading.problem:
+        return f"no energy was measured by {reading.meter}: {reading.problem}"
+    return f"host energy is measured by {reading.meter}, which covers {reading.scope}; idle is {reading.idle_w:.3g} W"
 
 
 def _estimate_notes(estimate: Estimate) -> Iterable[str]:

@@ -39,6 +39,8 @@ def _section(section: Section, everywhere: list[str], width: int, ink: Ink) -> I
         yield from table(lay_out(section, width), ink, width)
     for note in section.notes:
         yield from wrap(f"All rows: {note}", width, indent="  ")
+    for basis in section.bases:
+        yield from wrap(f"Estimates of {basis}", width, indent="  ")
     for group in section.missing:
         if group.outcome == "failed":
             yield from _failed(group, width, ink)
