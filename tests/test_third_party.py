@@ -81,8 +81,8 @@ def test_the_wheel_holds_every_module_of_the_source_tree(place: Path) -> None:
     for source in (ROOT / "harness", *(ROOT / "plugins").glob("bench_*")):
         files = [f.relative_to(source.parent) for f in source.rglob("*") if f.is_file() and f.suffix != ".pyc"]
         assert [str(f) for f in files if not (installed / f).is_file()] == []
-    for profile in (ROOT / "profiles").glob("*.toml"):
-        assert (installed / "harness" / "profiles" / profile.name).is_file()
+    shipped = [f.relative_to(ROOT / "profiles") for f in (ROOT / "profiles").rglob("*") if f.is_file()]
+    assert [str(f) for f in shipped if not (installed / "harness" / "profiles" / f).is_file()] == []
 
 
 # --- what `bench plugins` says

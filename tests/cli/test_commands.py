@@ -43,6 +43,8 @@ def test_plugins_tell_status_and_contributions(bench, toy):
     listed = document(bench("plugins", "--plugin", toy, "--json"))
     by_name = {p["plugin"]: p for p in listed["plugins"]}
     assert {"edgetpu", "onnx", "onnxruntime", "openvino", "prune", "quantize", "torch", "zoo"} <= set(by_name)
+    meterless = by_name.pop("energy")  # not every machine has a meter
+    assert meterless["status"] == "ready" or all(meterless["problem"])
     assert {p["status"] for p in by_name.values()} == {"ready"}
     assert by_name["bench_toy"]["contributes"][-1] == "backend: toy-numpy"
     assert by_name["torch"]["distribution"].startswith("edge-bench ")

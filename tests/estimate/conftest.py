@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from math import prod
 
+import numpy as np
 import pytest
 
 from harness import Operator, OpGraph, Tensor
+from harness.estimate.design import NAMES, Design
+from harness.estimate.published import PublishedRow
 from harness.profile import DeviceProfile
 from harness.profile_file import builtin_folder, load_profiles
 
@@ -90,6 +94,50 @@ def mobilenet(precision: str = "fp32") -> OpGraph:
     b.add("reshape", (1, 1280))
     b.linear(1000)
     return b.build()
+
+
+def published_row(**given: object) -> PublishedRow:
+    """A row of a made-up source."""
+    row = {
+        "source": "made-up", "device": "board", "soc": "soc", "family": "mlas", "precision": "fp32", "model": "net",
+        "model_family": "net", "threads": 1, "cluster": "", "run": "run", "clock_ghz": None, "latency_ms": 1.0,
+        "detection": False,
+    }  # fmt: skip
+    return PublishedRow(**{**row, **given})  # type: ignore[arg-type]
+
+
+def synthetic_design(
+    coefficients: np.ndarray, *, noise: float = 0.0, run_spread: float = 0.3, families: int = 6, socs: int = 6
+) -> Design:
+    """Rows made from known coefficients: three networks of each model family on each processor, one run each.
+
+    Each network depends on its own third of the coefficients, and each run has a factor of its own.
+    """
+    draw = np.random.default_rng(7)
+    networks = [(f"family{f}", f"net{f}.{v}") for f in range(families) for v in range(3)]
+    shares = {name: draw.lognormal(0, 1, len(NAMES)) * (draw.random(len(NAMES)) < 0.35) for _, name in networks}
+    size = {name: draw.lognormal(2, 1) for _, name in networks}
+    speed = {s: draw.lognormal(0, 0.5) for s in range(socs)}
+    factor = {s: np.exp(run_spread * draw.standard_normal()) for s in range(socs)}
+    rows, matrix, measured = [], [], []
+    for s, (family, name) in product(range(socs), networks):
+        each = shares[name] * size[name] * speed[s] * draw.lognormal(0, 0.1, len(NAMES))
+        latency = float(each @ coefficients) * factor[s] * np.exp(noise * draw.standard_normal())
+        rows.append(published_row(soc=f"soc{s}", device=f"board{s}", run=f"run{s}", model=name, model_family=family,
+                                  latency_ms=latency))  # fmt: skip
+        matrix.append(each)
+        measured.append(latency)
+    return Design(rows=tuple(rows), matrix=np.array(matrix), measured_ms=np.array(measured))
+
+
+@pytest.fixture(scope="session")
+def made_row() -> Callable[..., PublishedRow]:
+    return published_row
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> Callable[..., Design]:
+    return synthetic_design
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,78 @@
+"""Which kernels an estimate assumes when nobody names them, and which names are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.contributions import AVAILABLE, Availability, Backend
+from harness.errors import UnknownNameError, UsageError
+from harness.estimate.family import FAMILIES
+from harness.kernel_choice import choose_kernels, known_families
+from harness.profile_file import builtin_folder, load_profiles
+
+BOARD = replace(load_profiles([builtin_folder()])["rpi4"], runtimes={}, power=None)
+
+
+def backend(name: str, family: str = "", *, installed: bool = True, **more: Any) -> Backend:
+    available = AVAILABLE if installed else Availability(ok=False, reason="not installed")
+    return Backend(
+        name=name, summary="", reads=("file",), prepare=lambda: None, open=lambda path, options: None,
+        kernel_family={"aarch64": family} if family else {}, available=lambda: available, **more,
+    )  # fmt: skip
+
+
+def test_a_calibrated_family_comes_before_every_other(make_host) -> None:
+    board = replace(BOARD, runtimes={"slow": "uncalibrated", "quick": "calibrated", "swift": "calibrated"})
+    found = choose_kernels(None, board, make_host(backends=[backend("one", "slow")]))
+    assert (found.family, found.backend) == ("quick", None)
+    assert "calibrated on rpi4" in found.why
+
+
+def test_without_calibration_the_family_of_an_installed_backend_is_taken(make_host) -> None:
+    host = make_host(backends=[backend("absent", "a", installed=False), backend("present", "b")])
+    found = choose_kernels(None, BOARD, host)
+    assert found.family == "b"
+    assert "none is calibrated on rpi4" in found.why
+    assert "installed backend present" in found.why
+
+
+def test_without_an_installed_backend_a_known_family_is_taken_and_that_is_said(make_host) -> None:
+    found = choose_kernels(None, BOARD, make_host(backends=[backend("absent", "a", installed=False)]))
+    assert found.family == "a"
+    assert "no backend for aarch64 is installed" in found.why
+
+
+def test_a_backend_without_kernels_for_the_device_does_not_count(make_host) -> None:
+    with pytest.raises(UsageError, match="no kernel family is known for rpi4"):
+        choose_kernels(None, BOARD, make_host(backends=[backend("elsewhere")]))
+
+
+def test_families_of_the_profile_of_backends_and_all_described_ones_are_known(make_host) -> None:
+    board = replace(BOARD, runtimes={"a": "uncalibrated", "b": "uncalibrated"})
+    found = known_families(board, make_host(backends=[backend("x", "b"), backend("y", "c")]))
+    assert found[:3] == ("a", "b", "c")
+    assert set(found[3:]) == set(FAMILIES)
+
+
+def test_an_unknown_name_is_refused_with_what_is_near_and_what_is_known(make_host) -> None:
+    host = make_host(backends=[backend("x", "swift"), backend("z", accelerator="abacus")])
+    with pytest.raises(UnknownNameError) as caught:
+        choose_kernels("swfit", BOARD, host)
+    assert caught.value.hint.startswith("Did you mean 'swift'?  Known: swift, ")
+    assert caught.value.hint.endswith(", abacus")
+
+
+def test_an_accelerator_brings_the_backend_that_drives_it(make_host) -> None:
+    board = load_profiles([builtin_folder()])["rpi4"]
+    kind = board.accelerators[0].kind
+    found = choose_kernels(kind, board, make_host(backends=[backend("driver", accelerator=kind)]))
+    assert found.backend is not None
+    assert found.backend.name == "driver"
+
+
+def test_an_accelerator_that_the_device_lacks_is_refused(make_host) -> None:
+    with pytest.raises(UsageError, match="rpi4 has no abacus"):
+        choose_kernels("abacus", BOARD, make_host(backends=[backend("driver", accelerator="abacus")]))
