@@ -150,15 +150,53 @@ def estimate_two() -> str:
     return _printed("estimate", *files, "--profile", "rpi4", *NCNN, "--rows", 1)
 
 
+def prices() -> str:
+    """The prior's prices of each kernel class."""
+    from harness.estimate.latency import TARIFFS
+
+    rows = [
+        (kind.value, f"{t.price.mac:g}", f"{t.price.handled:g}", f"{t.price.traffic:g}", f"{t.price.weight:g}")
+        for kind, t in TARIFFS.items()
+    ]
+    return table(("kernel", "a, slots a product", "b, slots for 4 bytes", "d, copies", "w, copies"), rows)
+
+
+def families() -> str:
+    """What each kernel family was fitted to, and how well held-out rows are predicted."""
+    from harness.estimate.calibrated import fitted_families
+
+    rows = [
+        (
+            family.family, precision, str(fit.rows), str(fit.processors), str(fit.models), f"{fit.error_percent:g} %",
+            f"×/÷ {fit.factor90:.2f}", f"{fit.scaled_error_percent:g} %", f"×/÷ {fit.scaled_factor90:.2f}",
+            f"×/÷ {fit.pair_factor90:.2f}",
+        )
+        for family in fitted_families().values()
+        for precision, fit in family.precisions.items()
+    ]  # fmt: skip
+    head = ("family", "precision", "rows", "processors", "models", "error", "90 %", "error, scaled", "90 %", "ratio 90 %")
+    return table(head, rows)
+
+
+def fusion_rules() -> str:
+    """The rules of every family."""
+    from harness.estimate.fusion_rules import RULES, rules_table
+
+    return "\n".join(f"## {name or 'any other'}\n\n{rules_table(name)}" for name in RULES)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "backends": backends,
     "commands": commands,
     "estimate": estimate,
     "estimate-two": estimate_two,
+    "families": families,
+    "fusion-rules": fusion_rules,
     "help": help_pages,
     "hooks": hooks,
     "models": models,
     "plugins": plugins,
+    "prices": prices,
     "profiles": profiles,
     "techniques": techniques,
 }

@@ -69,6 +69,7 @@ ALSO_NAMED = {
     ("estimate/fusion_rules.py", "openvino"): "a kernel family",
     ("estimate/fusion_rules.py", "torch"): "a kernel family",
     ("estimate/fusion_rules.py", "edgetpu"): "a kernel family",
+    ("estimate/accelerator_backtest.py", "coral-benchmarks"): "a word of the table of measurements",
     ("estimate/family.py", "tflite-ruy"): "a kernel family: the habits of its library are part of the method",
     ("estimate/family.py", "tflite-xnnpack"): "a kernel family",
     ("estimate/family.py", "mlas"): "a kernel family",

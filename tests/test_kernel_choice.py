@@ -11,9 +11,22 @@ from harness.contributions import AVAILABLE, Availability, Backend
 from harness.errors import UnknownNameError, UsageError
 from harness.estimate.family import FAMILIES
 from harness.kernel_choice import choose_kernels, known_families
+from harness.profile import Calibration, DeviceProfile
 from harness.profile_file import builtin_folder, load_profiles
 
-BOARD = replace(load_profiles([builtin_folder()])["rpi4"], runtimes={}, power=None)
+BOARD = replace(load_profiles([builtin_folder()])["rpi4"], calibrations=(), power=None)
+
+
+def calibrated(*families: str) -> DeviceProfile:
+    """The board as if these families had been measured on it, in that order."""
+    return replace(
+        BOARD,
+        calibrations=tuple(
+            Calibration(kernel_family=family, precision="fp32", threads=4, scale=1.0, rows=3, models=3,
+                        error_percent=5.0, source="made up", date="2026")
+            for family in families
+        ),
+    )  # fmt: skip
 
 
 def backend(name: str, family: str = "", *, installed: bool = True, **more: Any) -> Backend:
@@ -25,8 +38,7 @@ def backend(name: str, family: str = "", *, installed: bool = True, **more: Any)
 
 
 def test_a_calibrated_family_comes_before_every_other(make_host) -> None:
-    board = replace(BOARD, runtimes={"slow": "uncalibrated", "quick": "calibrated", "swift": "calibrated"})
-    found = choose_kernels(None, board, make_host(backends=[backend("one", "slow")]))
+    found = choose_kernels(None, calibrated("quick", "swift"), make_host(backends=[backend("one", "slow")]))
     assert (found.family, found.backend) == ("quick", None)
     assert "calibrated on rpi4" in found.why
 
@@ -51,8 +63,7 @@ def test_a_backend_without_kernels_for_the_device_does_not_count(make_host) -> N
 
 
 def test_families_of_the_profile_of_backends_and_all_described_ones_are_known(make_host) -> None:
-    board = replace(BOARD, runtimes={"a": "uncalibrated", "b": "uncalibrated"})
-    found = known_families(board, make_host(backends=[backend("x", "b"), backend("y", "c")]))
+    found = known_families(calibrated("a", "b"), make_host(backends=[backend("x", "b"), backend("y", "c")]))
     assert found[:3] == ("a", "b", "c")
     assert set(found[3:]) == set(FAMILIES)
 

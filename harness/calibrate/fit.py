@@ -26,7 +26,8 @@ FOLDS = 10
 START_MS = {
     "one": 4e-3, "mac": 1e-2, "tail": 5e-3, "ragged": 5e-3, "stride": 1e-2, "channels": 1e-2, "activation": 2e-2,
 }  # fmt: skip
-"""Size of a cost towards which the ridge pulls, by quantity: microseconds for a launch, some ten GMAC/s and GB/s."""
+"""Size of a cost towards which the ridge pulls, by quantity: microseconds for a launch, some ten GMAC/s and GB/s. All
+are scaled to the machine's pace before."""
 
 START_OTHER_MS = 5e-2
 
@@ -90,6 +91,8 @@ def _costs(timed: Sequence[Timed], names: Sequence[str]) -> dict[str, float]:
 
     start = np.array([_start_ms(name) for name in names])
     shares = np.array([[each.amounts.get(name, 0.0) / each.ms for name in names] for each in timed]) * start
+    pace = 1 / np.median(shares.sum(axis=1))  # of this machine, so that the ridge pulls a slow one no lower
+    start, shares = start * pace, shares * pace
     weight = np.ones(len(timed))
     pull = np.sqrt(RIDGE) * np.eye(len(names))
     found: Any = start

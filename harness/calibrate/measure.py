@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 WARM_NS = 60_000_000
 """Longest warm-up of a graph; each visit has untimed calls of its own."""
 
-OPENING = 0.5
-"""Share of the time for opening; graphs that are not open by then are left out."""
+OPENING = 0.6
+"""Share of the time for opening, when each graph has its first turn; what is not open by then is left out."""
 
-FEWEST_ROUNDS = 3
 MOST_ROUNDS = 40
 
 
@@ -69,7 +68,7 @@ def time_sweep(
     settings: SweepSettings,
     say: Callable[[str], None],
 ) -> Swept:
-    """Open as many graphs as time allows, first ones first, and visit them in rounds until the time is up.
+    """Open as many graphs as time allows, first ones first, and go round them in random order until the time is up.
 
     Raises:
         HarnessError: The process died, or the runtime cannot be imported.
@@ -111,18 +110,15 @@ def _open(
             swept.failures[graph.name] = error.message
             continue
         numbers[graph.name] = reply["number"]
-        swept.latency_ns[graph.name] = []
+        swept.latency_ns[graph.name] = reply["latency_ns"]
     return numbers
 
 
 def _visit(numbers: Mapping[str, int], worker: Worker, settings: SweepSettings, swept: Swept, started: float) -> None:
     order, turn = random.Random(settings.seed), list(numbers)
-    round_s = 0.0
-    for number in range(MOST_ROUNDS):
-        begin = time.monotonic()
-        if number >= FEWEST_ROUNDS and begin - started + round_s > settings.budget_s:
-            return
+    for _ in range(MOST_ROUNDS):
         order.shuffle(turn)
         for name in turn:
+            if time.monotonic() - started > settings.budget_s:
+                return
             swept.latency_ns[name] += worker.request("sweep_visit", number=numbers[name])["latency_ns"]
-        round_s = time.monotonic() - begin

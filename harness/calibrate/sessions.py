@@ -10,14 +10,27 @@ from typing import TYPE_CHECKING, Any
 from harness.contributions import SessionOptions
 from harness.errors import PluginError
 from harness.host import load_given
-from harness.measure.session import SessionSlot
+from harness.measure.quiet import settle
+from harness.measure.sampling import time_calls, warm_up
+from harness.measure.session import LEAD_IN_NS
 from harness.model import TensorSpec
 from harness.options import restore_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from harness.contributions import Backend
+    from harness.contributions import Backend, Session
+
+
+VISIT_NS = 25_000_000
+"""A turn takes as many samples as fit into this, at least one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    session: Session
+    call: Callable[[], object]
+    calls: int
 
 
 @dataclass(slots=True)
@@ -25,7 +38,7 @@ class Sweep:
     """Sessions of this process by their number, in the order in which they were opened."""
 
     backend: Backend | None = None
-    slots: list[SessionSlot] = field(default_factory=list)
+    opened: list[_Opened] = field(default_factory=list)
 
     def prepare(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Import the runtime."""
@@ -36,7 +49,7 @@ class Sweep:
         return {}
 
     def open(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Open a graph with random float inputs of the given shapes, run it once and warm it up."""
+        """Open a graph with random float inputs of the given shapes, warm it up and time it for the first time."""
         import numpy as np
 
         if self.backend is None:
@@ -51,17 +64,24 @@ class Sweep:
         random = np.random.default_rng(0)
         call = session.bind(tuple(random.standard_normal(shape).astype(np.float32) for shape in shapes))
         call()
-        slot = SessionSlot(backend=self.backend, session=session, call=call)
-        slot.warm({"calls": 0, "budget_ns": request["budget_ns"]})
-        self.slots.append(slot)
-        return {"number": len(self.slots) - 1, "threads": session.threads()}
+        warmup = warm_up(call, 0, request["budget_ns"])
+        self.opened.append(_Opened(session=session, call=call, calls=warmup.calls_per_sample))
+        return {"number": len(self.opened) - 1, **self._time(self.opened[-1])}
 
     def visit(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """One turn of one graph."""
-        slot: SessionSlot = self.slots[request["number"]]
-        return slot.visit({})
+        opened = self.opened[request["number"]]
+        lead = 0
+        while lead < LEAD_IN_NS:
+            lead += time_calls(opened.call, opened.calls)
+        return self._time(opened)
 
-    def close(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Close one graph; its number stays taken."""
-        self.slots[request["number"]].close({})
-        return {}
+    def _time(self, opened: _Opened) -> Mapping[str, Any]:
+        """Samples as a run takes them, more at a time: waiting for the runtime's threads takes longer than they do."""
+        gc.disable()
+        taken = [time_calls(opened.call, opened.calls)]
+        while sum(taken) < VISIT_NS:
+            taken.append(time_calls(opened.call, opened.calls))
+        gc.enable()
+        settle()
+        return {"latency_ns": [t // opened.calls for t in taken]}

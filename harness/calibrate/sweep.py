@@ -53,7 +53,9 @@ def probes() -> Iterator[Probe]:
     """What is drawn, the most telling first: a sweep whose time runs out has the rest left out."""
     for name, length in LAUNCH_CHAINS:
         yield Probe(name=name, draw=partial(_pointwise, kind="add", channels=64, side=1, times=length))
-    yield from _interleaved(list(_networks()), list(_blocks()), list(_chains()))
+    chains = list(_chains())
+    thirds = [probe for first in range(3) for probe in chains[first::3]]  # each third holds every kind
+    yield from _interleaved(list(_networks()), list(_blocks()), thirds)
 
 
 def _interleaved(*lists: list[Probe]) -> Iterator[Probe]:

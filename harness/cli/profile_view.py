@@ -35,9 +35,19 @@ def print_profile(profile: DeviceProfile, families: Sequence[Mapping[str, Any]])
             click.echo()
             print_text(title)
             click.echo("\n".join(lines), nl=bool(lines))
-    click.echo("\nkernel families")
-    keys = list(dict.fromkeys(key for line in families for key in line if key != "source"))
-    print_table([{key.replace("_", " "): line.get(key, "–") for key in keys} for line in families])
+    click.echo("\nkernel families, with what was published of them here")
+    print_table([_known(line) for line in families])
+
+
+def _known(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parts of a line that fit a narrow terminal; `--json` has all."""
+    return {
+        "family": line["family"],
+        "precision": line.get("precision", line["state"]),
+        "threads": line.get("threads", "–"),
+        "models": line.get("models", "–"),
+        "error %": line.get("error_percent", "–"),
+    }
 
 
 def number(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +18,9 @@ from harness.estimate.rates import rates
 from harness.estimate.skill import Skill, skill
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from harness.estimate.fusion import Kernel
     from harness.estimate.published import PublishedData
 
 SEED = 20261122
@@ -68,12 +70,15 @@ def permuted(given: Design, data: PublishedData) -> Design:
 
 def mutated(given: Design, data: PublishedData, *, rule: Rule | None = None, winograd: bool = True) -> Design:
     """A negative control: the rules of the kernels are not what they are."""
+    more = () if rule is None else (rule,)
+    kernels = cache(lambda family, name: _modelled(fuse_by(data.graphs[name], (*rules_of(family), *more))))
     matrix = np.zeros_like(given.matrix)
     for index, row in enumerate(given.rows):
         known = rates(data.profile_of(row), kernel_family=row.family, threads=row.threads, cluster=row.cluster)
         known = replace(known, family=replace(known.family, winograd=winograd and known.family.winograd))
-        graph = data.graph_of(row)
-        more = () if rule is None else (rule,)
-        kernels = tuple(k for k in fuse_by(graph, (*rules_of(row.family), *more)) if k.operator.kind != "detection")
-        matrix[index] = contributions(kernels, known)
+        matrix[index] = contributions(kernels(row.family, data.name_of(row)), known)
     return Design(rows=given.rows, matrix=matrix, measured_ms=given.measured_ms)
+
+
+def _modelled(kernels: Sequence[Kernel]) -> tuple[Kernel, ...]:
+    return tuple(kernel for kernel in kernels if kernel.operator.kind != "detection")

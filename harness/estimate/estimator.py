@@ -15,12 +15,13 @@ from harness.estimate.interval import Estimate, Interval
 from harness.estimate.latency import KernelCost, cost, launch_ms
 from harness.estimate.memory import Fits, fits, peak, plan
 from harness.estimate.microcontroller import fits_on, microcontroller_memory
+from harness.estimate.profiled import basis_of, calibration_for, own_costs, predict_ms, reasons_of
 from harness.estimate.rates import Rates, rates
 from harness.estimate.standing import Standing, standing
 
 if TYPE_CHECKING:
     from harness.graph import OpGraph
-    from harness.profile import DeviceProfile
+    from harness.profile import DeviceProfile, HostCalibration
 
 OUT_OF_DOMAIN = 1.5
 """Widens the factor for a graph of a sort that no published row is of: an assumption, and said."""
@@ -32,6 +33,7 @@ class _Priced:
 
     Attributes:
         standings: By arithmetic precision, for those that occur.
+        own: What was timed on the device itself, which then stands for the whole.
     """
 
     kernels: Sequence[Kernel]
@@ -39,6 +41,7 @@ class _Priced:
     standings: Mapping[str, Standing]
     threads: int
     launch_ms: float
+    own: HostCalibration | None = None
 
     @property
     def latency_ms(self) -> float:
@@ -77,8 +80,11 @@ def estimate(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, thre
     priced = _price(graph, profile, kernel_family=kernel_family, threads=threads)
     unmodelled = tuple(op.name for op in graph.operators if op.kind in UNMODELLED)
     reasons = reasons_against(graph, priced.costs, unmodelled)
+    if priced.own is not None:
+        reasons = (*reasons, *reasons_of(graph, priced.own))
     widened = (OUT_OF_DOMAIN if reasons else 1.0) * (1 + _unmodelled_share(priced))
-    latency = _spread(priced.latency_ms, _mixed(priced, "factor90") * widened)
+    factor = priced.own.factor90.value if priced.own else _mixed(priced, "factor90")
+    latency = _spread(priced.latency_ms, factor * widened)
     work = Work(
         kernel_family=kernel_family, precision=priced.precision, threads=priced.threads,
         macs=sum(each.macs for each in priced.costs),
@@ -100,8 +106,8 @@ def estimate(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, thre
         fits=verdict,
         unmodelled=unmodelled,
         precision=priced.precision,
-        pair_factor90=_mixed(priced, "pair_factor90") * widened,
-        gain_factor90=_mixed(priced, "gain_factor90") * widened,
+        pair_factor90=(factor if priced.own else _mixed(priced, "pair_factor90")) * widened,
+        gain_factor90=(factor if priced.own else _mixed(priced, "gain_factor90")) * widened,
     )
 
 
@@ -126,7 +132,11 @@ def _price(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, thread
     main = _Priced(kernels=kernels, costs=costs, standings=known, threads=given.threads, launch_ms=0.0)
     first = of(main.precision)
     launch = launch_ms(given) * first.coefficients.get("launch", 1.0) * first.scale
-    return _Priced(kernels=kernels, costs=costs, standings=known, threads=given.threads, launch_ms=launch)
+    own = calibration_for(graph, profile, kernel_family=kernel_family, threads=given.threads)
+    if own is not None:
+        costs = list(own_costs(costs, graph, own))
+        launch = max(predict_ms(graph, own) - sum(each.total_ms for each in costs), 0.0)
+    return _Priced(kernels=kernels, costs=costs, standings=known, threads=given.threads, launch_ms=launch, own=own)
 
 
 def _cost(kernel: Kernel, given: Rates, of: Callable[[str], Standing]) -> KernelCost:
@@ -153,6 +163,8 @@ def _memory(
 
 def _basis(priced: _Priced) -> str:
     """What is known of the precision that computes most, then of the others that compute a part worth naming."""
+    if priced.own is not None:
+        return basis_of(priced.own)
     shares = priced.shares
     ordered = sorted(shares, key=lambda a: -shares[a])
     named = [a for a in ordered if a == priced.precision or shares[a] > NAMED_SHARE]

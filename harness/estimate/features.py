@@ -146,9 +146,13 @@ def _handled(kernel: Kernel, kind: KernelClass, sizes: tuple[int, ...]) -> tuple
     macs, total = float(kernel.operator.macs), float(sum(sizes))
     if kind in {KernelClass.CONV, KernelClass.STEM} and kernel.inputs and kernel.outputs:
         element = sizes[0] / max(1, kernel.inputs[0].elements)
-        # The rows of the matrix product: each output position with its window of all input channels.
-        channels = _channels(kernel.inputs[0].shape) / max(1, _groups(kernel.operator))
-        unrolled = _positions(kernel) * channels * prod(_window(kernel.operator)) * element
+        # The rows of the matrix product: each output position with its window of all input channels; transposed, each
+        # input position with its window of all output channels.
+        whole, gathered = kernel.outputs[0], kernel.inputs[0]
+        if kernel.operator.kind == "deconv":
+            whole, gathered = gathered, whole
+        channels = _channels(gathered.shape) / max(1, _groups(kernel.operator))
+        unrolled = _positions(whole) * channels * prod(_window(kernel.operator)) * element
         return macs, unrolled
     if kind is KernelClass.WINOGRAD:
         *_, height, width = kernel.outputs[0].shape
@@ -219,8 +223,8 @@ def _channels(shape: tuple[int, ...]) -> int:
     return max(1, shape[1]) if len(shape) > 2 else max(1, *shape, 1)
 
 
-def _positions(kernel: Kernel) -> int:
-    shape = kernel.outputs[0].shape
+def _positions(tensor: Tensor) -> int:
+    shape = tensor.shape
     return prod(max(1, d) for d in shape[2:]) if len(shape) > 2 else 1
 
 

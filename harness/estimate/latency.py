@@ -67,7 +67,7 @@ class _Tariff:
 
 
 _C = Coefficient
-_TARIFFS: Mapping[KernelClass, _Tariff] = MappingProxyType({
+TARIFFS: Mapping[KernelClass, _Tariff] = MappingProxyType({
     KernelClass.POINTWISE: _Tariff(price=prior.POINTWISE, products=_C.POINTWISE, handled=_C.POINTWISE_MOVED),
     KernelClass.CONV: _Tariff(price=prior.CONV, products=_C.CONV, handled=_C.CONV),
     KernelClass.STEM: _Tariff(price=prior.STEM, products=_C.STEM, handled=_C.STEM),
@@ -93,7 +93,7 @@ _TARIFFS: Mapping[KernelClass, _Tariff] = MappingProxyType({
 
 def amounts(what: Features, given: Rates) -> Iterator[Amount]:
     """The quantities of a kernel as milliseconds at the prior's price; never all zero, since a launch takes time."""
-    tariff = _TARIFFS[what.kernel_class]
+    tariff = TARIFFS[what.kernel_class]
     price = tariff.price
     slots = given.peak["fp32"] * 1e6  # of one core in a millisecond
     compute = given.peak[what.arithmetic] * 1e6 * given.speedup

@@ -31,7 +31,7 @@ def ratio(estimate: Estimate, over: Estimate) -> Ratio:
     middle = estimate.latency_ms.p50 / over.latency_ms.p50
     factor = max(estimate.pair_factor90, over.pair_factor90)
     if estimate.precision != over.precision:
-        factor = max(factor, estimate.gain_factor90, over.gain_factor90)
+        factor = max(factor, min(estimate.gain_factor90, over.gain_factor90))  # only one of the two gained over float
     interval = Interval(p50=middle, lo90=middle / factor, hi90=middle * factor)
     return Ratio(interval=interval, verdict=_verdict(interval))
 

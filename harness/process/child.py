@@ -64,7 +64,6 @@ def _handlers() -> Mapping[str, Handler]:
         "sweep_prepare": sweep.prepare,
         "sweep_open": sweep.open,
         "sweep_visit": sweep.visit,
-        "sweep_close": sweep.close,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from harness.estimate.family import FAMILIES
 from harness.profile import DeviceProfile, Quantity
 from harness.profile_file import builtin_folder, load_profiles
 
@@ -75,11 +77,26 @@ def test_a_profile_without_power_says_that_no_energy_is_estimated(invoke: Invoke
 
 
 def test_a_profile_says_of_each_kernel_family_whether_it_is_calibrated(invoke: Invoke) -> None:
-    found = {f["family"]: f for f in json.loads(invoke("profiles", "show", "rpi4", "--json").stdout)["kernel_families"]}
-    assert set(found) >= set(BUILTIN["rpi4"].runtimes)
-    assert {f["state"] for f in found.values()} <= {"calibrated", "uncalibrated"}
-    assert found["tflite-ruy"]["published_rows"] > 100
-    assert all(family in invoke("profiles", "show", "rpi4").stdout for family in found)
+    lines = json.loads(invoke("profiles", "show", "rpi4", "--json").stdout)["kernel_families"]
+    measured = {each.kernel_family for each in BUILTIN["rpi4"].calibrations}
+    assert {"ncnn", "tflite-ruy"} <= measured
+    assert {line["family"] for line in lines if line["state"] == "calibrated"} == measured
+    assert {line["family"] for line in lines if line["state"] == "uncalibrated"} == {*FAMILIES} - measured
+    told = invoke("profiles", "show", "rpi4").stdout
+    assert all(
+        re.search(rf"^{line['family']} +({line.get('precision', 'uncalibrated')})", told, re.M) for line in lines
+    )
+
+
+def test_a_profile_says_of_each_calibration_how_much_is_behind_it(invoke: Invoke) -> None:
+    lines = json.loads(invoke("profiles", "show", "rpi4", "--json").stdout)["kernel_families"]
+    told = [line for line in lines if line["state"] == "calibrated"]
+    for each in BUILTIN["rpi4"].calibrations:
+        assert {
+            "family": each.kernel_family, "state": "calibrated", "precision": each.precision, "threads": each.threads,
+            "rows": each.rows, "models": each.models, "error_percent": each.error_percent, "source": each.source,
+        } in told  # fmt: skip
+    assert len(told) == len(BUILTIN["rpi4"].calibrations)
 
 
 def test_a_profile_as_json_is_what_the_list_holds_of_it_and_its_families(invoke: Invoke) -> None:
