@@ -174,7 +174,18 @@ def families() -> str:
         for family in fitted_families().values()
         for precision, fit in family.precisions.items()
     ]  # fmt: skip
-    head = ("family", "precision", "rows", "processors", "models", "error", "90 %", "error, scaled", "90 %", "ratio 90 %")
+    head = (
+        "family",
+        "precision",
+        "rows",
+        "processors",
+        "models",
+        "error",
+        "90 %",
+        "error, scaled",
+        "90 %",
+        "ratio 90 %",
+    )
     return table(head, rows)
 
 

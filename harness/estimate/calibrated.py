@@ -21,6 +21,8 @@ POOLED = "pooled"
 
 FOLDER = "kernel-families"
 
+STANDS_FOR = {"fp16": "fp32"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedPrecision:
@@ -89,11 +91,12 @@ def fitted_families(folder: Path | None = None) -> Mapping[str, FittedFamily]:
 def fitted(family: str, precision: str) -> tuple[str, FittedPrecision | None]:
     """The fit to use for a family and precision, with the name of the family that it really is of.
 
-    A family or precision that nobody published takes the pooled one; None when even that is missing.
+    A family or precision that nobody published takes the pooled one; float16, which only one family is published in,
+    then takes the pooled float32 coefficients: one set serves both (docs/decisions.md). None when even that is missing.
     """
     families = fitted_families()
-    for name in (family, POOLED):
-        found = families[name].precisions.get(precision) if name in families else None
+    for name, known in ((family, precision), (POOLED, precision), (POOLED, STANDS_FOR.get(precision, precision))):
+        found = families[name].precisions.get(known) if name in families else None
         if found is not None:
             return name, found
     return POOLED, None

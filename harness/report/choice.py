@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from harness.estimate.ratio import Ratio, ratio
 from harness.report.pareto import pareto_front
 
 if TYPE_CHECKING:
@@ -78,6 +79,26 @@ def _unit(rows: Sequence[Row]) -> Literal["ms", "µs"]:
 def latency(row: Row, axes: Axes) -> Reading | None:
     """Latency in the unit of the axes: 90 % interval of an estimate, 95 % interval of a measurement."""
     return estimated(row, axes) if axes.latency == "estimated" else measured(row, axes)
+
+
+def compared(row: Row, over: Row, axes: Axes) -> Ratio | None:
+    """How two estimates of one backend on the device compare, None for what is not such a pair.
+
+    They share most of their error, so that the interval of their ratio decides and not whether their own overlap.
+    """
+    one, other = row.estimate, over.estimate
+    if axes.latency != "estimated" or row.backend != over.backend or not one or not other:
+        return None
+    return ratio(one, over=other) if one.kind == other.kind == "estimated" else None
+
+
+def told_apart(row: Row, other: Row, axes: Axes) -> bool:
+    """Whether the latencies of two rows differ by more than what is in doubt."""
+    found = compared(row, other, axes)
+    if found is not None:
+        return found.verdict != "no difference shown"
+    ours, theirs = latency(row, axes), latency(other, axes)
+    return bool(ours and theirs and not ours.overlaps(theirs))
 
 
 def estimated(row: Row, axes: Axes) -> Reading | None:

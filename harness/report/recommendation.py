@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.report import units
-from harness.report.choice import Axes, Reading, fits, latency, needs_option, quality
+from harness.report.choice import Axes, Reading, compared, fits, latency, needs_option, quality, told_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -158,8 +158,9 @@ def _verdict(chosen: Row, reference: Row, axes: Axes) -> str:
     if chosen.speed and chosen.speed.verdict != "no difference shown":
         said = units.speed(chosen.speed.summary.ratio, None, None, chosen.speed.verdict)
         return said if axes.latency == "measured" else f"measured here: {said}"
-    ours, theirs = latency(chosen, axes), latency(reference, axes)
-    return "no difference shown" if ours and theirs and ours.overlaps(theirs) else ""
+    if not (latency(chosen, axes) and latency(reference, axes)):
+        return ""
+    return "" if told_apart(chosen, reference, axes) else "no difference shown"
 
 
 def _share(reading: Reading | None) -> str:
@@ -204,13 +205,16 @@ def _what_kind(chosen: Row, reference: Row | None, axes: Axes, profile: str) -> 
 
 
 def _apart(chosen: Row, reference: Row | None, axes: Axes) -> str:
-    """Whether the device's intervals tell the choice from the baseline."""
-    ours, theirs = latency(chosen, axes), latency(reference, axes) if reference else None
-    if not (ours and theirs):
+    """How the estimate compares with the baseline's: by their ratio in one backend, else by their intervals."""
+    if reference is None or not (latency(chosen, axes) and latency(reference, axes)):
         return ""
-    if ours.overlaps(theirs):
-        return ": it overlaps with the baseline's, no difference shown"
-    return ": it lies apart from the baseline's"
+    found = compared(chosen, reference, axes)
+    if found is not None:
+        shown = units.interval(found.interval.p50, found.interval.lo90, found.interval.hi90, "")
+        return f": {shown.strip()} times the baseline's, {found.verdict}"
+    if told_apart(chosen, reference, axes):
+        return ": it lies apart from the baseline's"
+    return ": it overlaps with the baseline's, no difference shown"
 
 
 def _how_good(chosen: Row, reference: Row | None, axes: Axes) -> Iterable[str]:
@@ -229,12 +233,11 @@ def _how_good(chosen: Row, reference: Row | None, axes: Axes) -> Iterable[str]:
 
 
 def _rivals(chosen: Row, good: Sequence[Row], axes: Axes) -> Iterable[str]:
-    ours = latency(chosen, axes)
-    others = [row for row in good if row is not chosen and not row.baseline]
-    near = sum(bool(ours and (theirs := latency(row, axes)) and ours.overlaps(theirs)) for row in others)
+    others = [row for row in good if row is not chosen and not row.baseline and latency(row, axes)]
+    near = sum(bool(latency(chosen, axes)) and not told_apart(row, chosen, axes) for row in others)
     if near:
         subject = "1 other variant" if near == 1 else f"{near} other variants"
-        yield f"{subject} within one point of the baseline cannot be told from it: the latency intervals overlap."
+        yield f"{subject} within one point of the baseline cannot be told from it in latency."
     imitated = kind(chosen, axes) == "simulated"
     others = [row for row in good if (kind(row, axes) == "simulated") != imitated]
     yield from _alternative("Without the accelerator" if imitated else "With an accelerator", others, axes)

@@ -186,9 +186,7 @@ def harness_converters() -> Iterable[Converter]:
 @hookimpl
 def harness_graph_readers() -> Iterable[GraphReader]:
     """Yield the readers of torch's own formats."""
-    yield GraphReader(
-        format="pt2", read=_read_pt2, content_sha256=_hash_pt2, requires=("torch",), suffixes=(".pt2",)
-    )
+    yield GraphReader(format="pt2", read=_read_pt2, content_sha256=_hash_pt2, requires=("torch",), suffixes=(".pt2",))
     yield GraphReader(format="checkpoint", read=_read_checkpoint, content_sha256=_hash_checkpoint, requires=("torch",))
 
 

@@ -39,20 +39,33 @@ def test_the_recommended_row_is_pareto_optimal(records: list[Record]) -> None:
 def test_how_sure_names_basis_overlap_measured_ratio_and_the_accelerator(watch: list[Record]) -> None:
     sure = "\n".join(recommended(watch).sure)
     assert "Estimated, not measured on rpi4" in sure
-    assert "physical prior, uncalibrated): it overlaps with the baseline's, no difference shown." in sure
+    assert "physical prior, uncalibrated): 0.480 [0.160, 1.440] times the baseline's, no difference shown." in sure
     assert "Timed on this machine against the baseline: 2.09× faster [2.06, 2.13]." in sure
     assert "Top-1 accuracy over 2,947 rows: 86.0 % [84.7, 87.2], no difference shown." in sure
     assert "With an accelerator: int8-static in edgetpu" in sure
 
 
-def test_intervals_that_lie_apart_are_said_to(factory: dict[str, Any]) -> None:
-    fast = replace(factory["estimate"](0.2), latency_ms=factory["interval"](0.2, 1.1))
-    base = replace(factory["estimate"](0.9), latency_ms=factory["interval"](0.9, 1.1))
+def test_the_ratio_decides_where_intervals_overlap(factory: dict[str, Any]) -> None:
+    """Two estimates of one backend share their error: the ratio is surer than either."""
+    pair = {"pair_factor90": 1.3, "gain_factor90": 1.3}
+    fast = replace(factory["estimate"](0.5), latency_ms=factory["interval"](0.5, 2.0), **pair)
+    base = replace(factory["estimate"](0.9), latency_ms=factory["interval"](0.9, 2.0), **pair)
     found = recommended([
         factory["record"](estimate=base),
         factory["record"](recipe="int8-static", estimate=fast, measurement=factory["measurement"](0.03)),
     ])  # fmt: skip
-    assert found.sure[0].endswith("it lies apart from the baseline's.")
+    assert "times the baseline's, faster." in found.sure[0]
+
+
+def test_intervals_that_lie_apart_do_not_decide_against_a_wide_ratio(factory: dict[str, Any]) -> None:
+    pair = {"pair_factor90": 6.0, "gain_factor90": 6.0}
+    fast = replace(factory["estimate"](0.2), latency_ms=factory["interval"](0.2, 1.1), **pair)
+    base = replace(factory["estimate"](0.9), latency_ms=factory["interval"](0.9, 1.1), **pair)
+    found = recommended([
+        factory["record"](estimate=base),
+        factory["record"](recipe="int8-static", estimate=fast, measurement=factory["measurement"](0.03)),
+    ])  # fmt: skip
+    assert found.sure[0].endswith("times the baseline's, no difference shown.")
 
 
 def test_a_variant_that_loses_more_than_a_point_is_not_recommended(factory: dict[str, Any]) -> None:
