@@ -42,15 +42,27 @@ def factor(log_errors: Array, groups: Sequence[Any] | np.ndarray[Any, Any]) -> f
     return max(FLOOR, exp(float(scores[order][index])))
 
 
+def inside(log_errors: Array, groups: Sequence[Any] | np.ndarray[Any, Any]) -> tuple[Array, Array]:
+    """For each error the 90 % factor of the other groups, and 1 where the error is within it, else 0.
+
+    Both are NaN where there is no other group.
+    """
+    labels = np.asarray(groups)
+    held, factors = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
+    for label in set(labels):
+        mine = labels == label
+        if not mine.all():
+            factors[mine] = factor(log_errors[~mine], labels[~mine])
+            held[mine] = np.abs(log_errors[mine]) <= np.log(factors[mine]) + 1e-12
+    return held, factors
+
+
 def covered(log_errors: Array, groups: Sequence[Any] | np.ndarray[Any, Any]) -> tuple[float, float, float]:
     """Coverage, lowest coverage of a group, and median factor, each group judged by the factor of the others."""
     labels = np.asarray(groups)
-    shares, factors = [], []
-    for label in sorted(set(labels)):
-        inside = labels == label
-        if inside.all():
-            return float("nan"), float("nan"), factor(log_errors, groups)
-        found = factor(log_errors[~inside], labels[~inside])
-        shares.append(float(np.mean(np.abs(log_errors[inside]) <= np.log(found) + 1e-12)))
-        factors.append(found)
-    return float(np.mean(shares)), min(shares), float(np.median(factors))
+    names = sorted(set(labels))
+    if len(names) < 2:
+        return float("nan"), float("nan"), factor(log_errors, groups)
+    held, factors = inside(log_errors, labels)
+    shares = [float(held[labels == name].mean()) for name in names]
+    return float(np.mean(shares)), min(shares), float(np.median([factors[labels == name][0] for name in names]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.estimate import baseline
 from harness.estimate.accelerator_backtest import AcceleratorRow, accelerator_rows
-from harness.estimate.conformal import covered
+from harness.estimate.conformal import covered, inside
 from harness.estimate.controls import controls
 from harness.estimate.design import Design, design
 from harness.estimate.energy_backtest import EnergyScore, energy_errors, scores
@@ -34,20 +34,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSkill:
+    """Skill on one device's rows; the shares are of rows inside the 90 % intervals of the other processors' errors."""
+
+    datasheet: Skill
+    scaled: Skill
+    datasheet_inside: float
+    scaled_inside: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackTest:
     """One set of rows and what each predictor made of them.
 
     Attributes:
         name: Kernel family and precision.
         skills: By predictor, in order.
-        devices: Skill with the device's scale, by device.
+        devices: The same by device.
         pair_coverage: Coverage of the 90 % interval of ratios, and its factor.
     """
 
     name: str
     held: HeldOut
     skills: Mapping[str, Skill]
-    devices: Mapping[str, tuple[Skill, Skill]]
+    devices: Mapping[str, DeviceSkill]
     pair_coverage: tuple[float, float]
 
 
@@ -100,21 +110,31 @@ def _judged(name: str, held: HeldOut, data: PublishedData) -> BackTest:
             "FLOPs, device's scale": skill(baseline.scaled(baseline.flops_ms, given, data)[known], some),
             "roofline, device's scale": skill(baseline.scaled(baseline.roofline_ms, given, data)[known], some),
         }
-    devices = given.of("device")
     pair, _, width = covered(*pair_errors(held))
     return BackTest(
         name=name,
         held=held,
         skills=skills,
-        devices={
-            device: (
-                skill(held.datasheet_ms[devices == device], given.take(devices == device)),
-                skill(held.scaled_ms[devices == device], given.take(devices == device)),
-            )
-            for device in sorted(set(devices))
-        },
+        devices=_devices(held),
         pair_coverage=(pair, width),
     )
+
+
+def _devices(held: HeldOut) -> Mapping[str, DeviceSkill]:
+    given = held.given
+    devices, socs = given.of("device"), given.of("soc")
+    datasheet, _ = inside(np.log(held.datasheet_ms / given.measured_ms), socs)
+    scaled, _ = inside(np.log(held.scaled_ms / given.measured_ms), socs)
+    found = {}
+    for device in sorted(set(devices)):
+        mine = devices == device
+        found[device] = DeviceSkill(
+            datasheet=skill(held.datasheet_ms[mine], given.take(mine)),
+            scaled=skill(held.scaled_ms[mine], given.take(mine)),
+            datasheet_inside=float(datasheet[mine].mean()),
+            scaled_inside=float(scaled[mine].mean()),
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,9 @@ published latency. Rows of MLPerf Tiny whose energy and latency runs differ by m
 those flagged as outliers beside the chip maker's own.
 """
 
+DEVICE_HEADERS = (
+    "device", "rows", "datasheet only", "in 90 %", "with scale", "±10 %", "±20 %", "rank", "close pairs", "in 90 %",
+)  # fmt: skip
 HEADERS = ("rows", "runs", "error", "worst run", "±10 %", "±20 %", "rank", "close pairs", "in 90 %", "worst", "factor")
 
 
@@ -72,7 +75,10 @@ def as_terminal(found: Validation) -> str:
         for name, each in test.skills.items()
     ]
     headers = ("rows of", "predictor", "rows", "runs", "error", "±20 %", "rank", "in 90 %", "factor")
-    return tabulate(rows, headers=headers, disable_numparse=True)
+    whole = tabulate(rows, headers=headers, disable_numparse=True)
+    parts = [(test.name, *line) for test in found.tests if not test.name.endswith("float") for line in _by_device(test)]
+    apart = tabulate(parts, headers=("rows of", *DEVICE_HEADERS), disable_numparse=True)
+    return f"{whole}\n\nBy device:\n\n{apart}"
 
 
 def as_markdown(found: Validation) -> str:
@@ -109,13 +115,21 @@ def _test(test: BackTest) -> Iterator[str]:
     yield ""
     if test.name.endswith("float"):
         return
-    rows = [
-        (device, one.rows, _percent(one.error), _percent(other.error), _percent(other.within_20))
-        for device, (one, other) in test.devices.items()
-    ]
     yield "<details><summary>By device</summary>\n"
-    yield _table(rows, ("device", "rows", "datasheet only", "with scale", "of it ±20 %"))
+    yield _table(_by_device(test), DEVICE_HEADERS)
     yield "\n</details>\n"
+
+
+def _by_device(test: BackTest) -> list[tuple[str, ...]]:
+    """Both predictors on each device's rows."""
+    return [
+        (
+            device, str(each.datasheet.rows), _percent(each.datasheet.error), _percent(each.datasheet_inside),
+            _percent(each.scaled.error), _percent(each.scaled.within_10), _percent(each.scaled.within_20),
+            _number(each.scaled.spearman), _percent(each.scaled.close_right), _percent(each.scaled_inside),
+        )
+        for device, each in test.devices.items()
+    ]  # fmt: skip
 
 
 def _figures(each: Skill) -> tuple[str, ...]:
