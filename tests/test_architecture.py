@@ -267,7 +267,7 @@ FORBIDDEN = {
 
 ALLOWED = {
     "estimate": {"harness.measure.statistics"},
-    "report": {"harness.measure.statistics", "harness.estimate.interval"},
+    "report": {"harness.measure.statistics", "harness.estimate.interval", "harness.estimate.ratio"},
     "process": set(),
     "build": set(),
     "measure": set(),

@@ -132,9 +132,9 @@ def test_facts_come_in_the_units_that_backends_expect() -> None:
     (coral,) = load_profile(RPI4).accelerators
     facts = accelerator_facts(coral)
     assert coral.optional
-    assert facts["macs_per_s"] == pytest.approx(0.66e12)
-    assert facts["link_bytes_per_s"] == pytest.approx(524e6)
-    assert facts["cache_bytes"] == pytest.approx(6.6e6)
+    assert facts["macs_per_s"] == pytest.approx(1.13e12)
+    assert facts["link_bytes_per_s"] == pytest.approx(496e6)
+    assert facts["cache_bytes"] == pytest.approx(6.0e6)
     assert set(facts) == {
         "peak_macs_per_s", "t0_ms", "macs_per_s", "link_bytes_per_s", "cache_bytes", "power_w",
     }  # fmt: skip

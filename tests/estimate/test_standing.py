@@ -100,12 +100,18 @@ def test_a_pooled_calibration_on_a_device_is_not_taken_for_that_of_a_family(boar
     assert not of(board, calibration(kernel_family="mlas"), family="mlas").calibrated
 
 
-def test_where_not_even_a_pooled_fit_exists_the_prior_stands_alone(board: DeviceProfile) -> None:
+def test_float16_without_rows_takes_the_pooled_float32_coefficients(board: DeviceProfile) -> None:
     found = of(board, family="mlas", precision="fp16")
     assert "fp16" not in fitted_families()[POOLED].precisions
+    assert found.coefficients == of(board, family="mlas", precision="fp32").coefficients
+    assert found.basis.startswith("uncalibrated: nothing is published of mlas in fp16")
+
+
+def test_where_not_even_a_pooled_fit_exists_the_prior_stands_alone(board: DeviceProfile) -> None:
+    found = of(board, family="mlas", precision="int16")
     assert set(found.coefficients.values()) == {1.0}
     assert found.factor90 == found.pair_factor90 == found.gain_factor90 == PRIOR_FACTOR90
-    assert found.basis == "physical prior, uncalibrated for mlas in fp16"
+    assert found.basis == "physical prior, uncalibrated for mlas in int16"
 
 
 @pytest.mark.parametrize("family", ["ncnn", "armnn", "tflite-ruy", "tflite-xnnpack", "mlas", "openvino", "torch"])
@@ -126,7 +132,7 @@ def test_the_less_is_known_the_wider_the_interval(profiles: Any) -> None:
         standing(board, family="ncnn", precision="fp32", threads=4).factor90,
         standing(replace(board, calibrations=()), family="ncnn", precision="fp32", threads=4).factor90,
         standing(board, family="mlas", precision="fp32", threads=4).factor90,
-        standing(board, family="mlas", precision="fp16", threads=4).factor90,
+        standing(board, family="mlas", precision="int16", threads=4).factor90,
     ]
     assert factors == sorted(factors)
     assert len(set(factors)) == len(factors)
