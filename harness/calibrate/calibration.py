@@ -14,7 +14,7 @@ from harness.calibrate.bandwidth import measure_bandwidths
 from harness.calibrate.fit import Timed, fit
 from harness.calibrate.measure import SweepSettings, Written, time_sweep
 from harness.calibrate.quantities import CacheSizes, quantities
-from harness.calibrate.sweep import LAUNCH_CHAINS, sweep, whole
+from harness.calibrate.sweep import LAUNCH_CHAINS, networks, sweep, whole
 from harness.detect import detect
 from harness.errors import HarnessError, UsageError
 from harness.process.limits import Limits
@@ -190,7 +190,9 @@ def _timed(file: Written, times: Mapping[str, float], sizes: CacheSizes, reader:
     """What was timed, with the graph as a reader sees it, for so the graphs are read that will be predicted."""
     graph = file.graph if reader is None else reader.read(file.path)
     name = file.graph.name
-    return Timed(name=name, amounts=quantities(graph, sizes), ms=times[name], whole=name in whole())
+    return Timed(
+        name=name, amounts=quantities(graph, sizes), ms=times[name], whole=name in whole(), network=name in networks()
+    )
 
 
 def _launch(times: Mapping[str, float], source: str) -> Quantity | None:

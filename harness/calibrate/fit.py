@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, exp, log
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ HUBER = 0.07
 
 FOLDS = 10
 
+FEWEST_NETWORKS = 5
+"""Made-up networks below which their common error is left alone."""
+
 START_MS = {
     "one": 4e-3, "mac": 1e-2, "tail": 5e-3, "ragged": 5e-3, "stride": 1e-2, "channels": 1e-2, "activation": 2e-2,
 }  # fmt: skip
@@ -31,15 +35,32 @@ are scaled to the machine's pace before."""
 
 START_OTHER_MS = 5e-2
 
+LEVEL_SD = 0.1
+"""Log standard deviation of what whole networks take over the sum of their parts, before anything is timed: cold caches
+and layouts that change between kernels cost some ten per cent in one runtime and nothing in another."""
+
+MEDIAN_ERROR = 1.253
+"""Standard error of a median over that of a mean, of normal numbers: the square root of half of pi."""
+
+TO_DEVIATION = 1.4826
+"""Standard deviation over median absolute deviation, of normal numbers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """A graph of the sweep: the amount of each term in it, its latency, and whether it resembles a network."""
+    """A graph of the sweep.
+
+    Attributes:
+        amounts: How much of each term is in it.
+        whole: It resembles a network or a block of one, and not a chain of one kernel.
+        network: It is a network, though a made-up one.
+    """
 
     name: str
     amounts: Mapping[str, float]
     ms: float
     whole: bool = True
+    network: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +90,9 @@ def fit(timed: Sequence[Timed]) -> Fit:
         costs = _costs(kept, names)
         for each in timed[fold::FOLDS]:
             errors[each.name] = _predicted(each, costs) / each.ms - 1
-    costs = _costs(timed, names)
+    level = _level([errors[each.name] for each in timed if each.network])
+    costs = {name: level * cost for name, cost in _costs(timed, names).items()}
+    errors = {name: level * (1 + error) - 1 for name, error in errors.items()}
     looked_at = [errors[each.name] for each in timed if each.whole] or list(errors.values())
     logs = sorted(abs(log(max(1e-9, 1 + error))) for error in looked_at)
     place = min(len(logs), ceil((len(logs) + 1) * 0.9)) - 1
@@ -79,6 +102,20 @@ def fit(timed: Sequence[Timed]) -> Fit:
         error_percent=100 * sum(map(abs, looked_at)) / len(looked_at),
         factor90=exp(logs[place]),
     )
+
+
+def _level(errors: Sequence[float]) -> float:
+    """What the made-up networks take over what was predicted of them by fits without them.
+
+    Their median, shrunk to 1 by how unsure it is: few networks or unlike ones say little.
+    """
+    if len(errors) < FEWEST_NETWORKS:
+        return 1.0
+    logs = [log(max(1e-9, 1 + error)) for error in errors]
+    middle = median(logs)
+    deviation = TO_DEVIATION * median(abs(each - middle) for each in logs)
+    unsure = (MEDIAN_ERROR * deviation) ** 2 / len(logs)
+    return exp(-middle * LEVEL_SD**2 / (LEVEL_SD**2 + unsure))
 
 
 def _predicted(each: Timed, costs: Mapping[str, float]) -> float:

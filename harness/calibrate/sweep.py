@@ -49,6 +49,11 @@ def whole() -> frozenset[str]:
     return frozenset(probe.name for probe in (*_networks(), *_blocks()))
 
 
+def networks() -> frozenset[str]:
+    """Names of the graphs that are networks, made-up ones: what whole networks add to their parts shows in them."""
+    return frozenset(probe.name for probe in _networks())
+
+
 def probes() -> Iterator[Probe]:
     """What is drawn, the most telling first: a sweep whose time runs out has the rest left out."""
     for name, length in LAUNCH_CHAINS:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from statistics import median
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,7 +12,7 @@ from harness.calibrate.fit import Timed, fit
 from harness.calibrate.model import calibration_of, operator_times, predict_ms, unswept
 from harness.calibrate.quantities import CacheSizes, borders_of, quantities
 from harness.calibrate.sketch import Sketch
-from harness.calibrate.sweep import sweep
+from harness.calibrate.sweep import networks, sweep
 from harness.graph import OpGraph
 from harness.profile import HostCalibration, Quantity
 
@@ -97,3 +100,20 @@ def test_the_table_is_that_of_the_graphs_precision_family_and_threads() -> None:
     assert calibration_of(unseen(), (fitted,), kernel_family="some", threads=1) is None
     assert calibration_of(unseen(), (fitted,), kernel_family="other", threads=2) is None
     assert calibration_of(unseen(quantised=True), (fitted,), kernel_family="some", threads=2) is None
+
+
+def networked(factor: float) -> list[Timed]:
+    """The sweep with its networks slower than the sum of their parts by a factor."""
+    return [replace(each, ms=each.ms * factor, network=True) if each.name in networks() else each for each in timed()]
+
+
+def test_what_whole_networks_take_over_their_parts_is_learnt_from_made_up_ones() -> None:
+    plain, slower = fit(timed()), fit(networked(1.2))
+    gains = [slower.coefficients[name] / cost for name, cost in plain.coefficients.items() if cost > 1e-6]
+    assert 1.05 < median(gains) < 1.25
+
+
+def test_networks_that_take_what_their_parts_take_change_nothing() -> None:
+    plain, same = fit(timed()), fit(networked(1.0))
+    assert same.coefficients.keys() == plain.coefficients.keys()
+    assert all(abs(same.coefficients[name] - cost) <= 0.02 * cost + 1e-9 for name, cost in plain.coefficients.items())
