@@ -24,7 +24,7 @@ HUBER = 0.07
 
 FOLDS = 10
 
-FEWEST_NETWORKS = 5
+FEWEST_NETWORKS = 4
 """Made-up networks below which their common error is left alone."""
 
 START_MS = {
@@ -54,6 +54,7 @@ class Timed:
         amounts: How much of each term is in it.
         whole: It resembles a network or a block of one, and not a chain of one kernel.
         network: It is a network, though a made-up one.
+        again_ms: Its latency in processes of its own, later, where it was timed there.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Timed:
     ms: float
     whole: bool = True
     network: bool = False
+    again_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +75,14 @@ class Fit:
         error_percent: Mean of the absolute errors of those that resemble networks. A chain of one kernel left out is
             often all that is known of it, which a network is not.
         factor90: Nine tenths of these are within this factor of their prediction.
+        level: What whole networks take over the sum of their parts; it is in the coefficients.
     """
 
     coefficients: Mapping[str, float]
     errors: Mapping[str, float]
     error_percent: float
     factor90: float
+    level: float
 
 
 def fit(timed: Sequence[Timed]) -> Fit:
@@ -90,7 +94,7 @@ def fit(timed: Sequence[Timed]) -> Fit:
         costs = _costs(kept, names)
         for each in timed[fold::FOLDS]:
             errors[each.name] = _predicted(each, costs) / each.ms - 1
-    level = _level([errors[each.name] for each in timed if each.network])
+    level = _level([_off(each, errors[each.name]) for each in timed if each.network])
     costs = {name: level * cost for name, cost in _costs(timed, names).items()}
     errors = {name: level * (1 + error) - 1 for name, error in errors.items()}
     looked_at = [errors[each.name] for each in timed if each.whole] or list(errors.values())
@@ -101,17 +105,28 @@ def fit(timed: Sequence[Timed]) -> Fit:
         errors=errors,
         error_percent=100 * sum(map(abs, looked_at)) / len(looked_at),
         factor90=exp(logs[place]),
+        level=level,
     )
 
 
-def _level(errors: Sequence[float]) -> float:
+def _off(each: Timed, error: float) -> tuple[float, bool]:
+    """Logarithm of predicted over measured, and whether that was measured in processes of its own."""
+    own = each.again_ms is not None
+    measured = each.again_ms if each.again_ms is not None else each.ms
+    return log(max(1e-9, each.ms * (1 + error)) / measured), own
+
+
+def _level(found: Sequence[tuple[float, bool]]) -> float:
     """What the made-up networks take over what was predicted of them by fits without them.
 
-    Their median, shrunk to 1 by how unsure it is: few networks or unlike ones say little.
+    Times from processes of their own count alone where there are enough: two processes of one network differ by a
+    tenth, and the sweep has only one. The median is shrunk to 1 by how unsure it is: few networks or unlike ones say
+    little.
     """
-    if len(errors) < FEWEST_NETWORKS:
+    own = [off for off, alone in found if alone]
+    logs = own if len(own) >= FEWEST_NETWORKS else [off for off, _ in found]
+    if len(logs) < FEWEST_NETWORKS:
         return 1.0
-    logs = [log(max(1e-9, 1 + error)) for error in errors]
     middle = median(logs)
     deviation = TO_DEVIATION * median(abs(each - middle) for each in logs)
     unsure = (MEDIAN_ERROR * deviation) ** 2 / len(logs)
