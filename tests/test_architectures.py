@@ -92,11 +92,20 @@ def shared_heads(table: dict[str, Any]) -> int:
     return sum(x["weights"] for x in last) * 4 // 5
 
 
-@pytest.mark.parametrize("path", TABLES, ids=lambda p: p.stem)
+UNLIKE = "tf-mobilenet_v3_large_0.75_224"
+"""A table that came with the measurements: it scales the expanded channels by the width, the program the narrow input."""
+
+
+def test_the_one_table_that_differs_is_further_from_the_published_total(tables: dict[str, dict[str, Any]]) -> None:
+    """TF-Slim's README states 155 million multiply-accumulates for it."""
+    table = json.loads((PUBLISHED / "workloads" / f"{UNLIKE}.json").read_text(encoding="utf-8"))
+    ours, theirs = (abs(macs / 155e6 - 1) for macs in (tables[UNLIKE]["total_macs"], table["total_macs"]))
+    assert ours < 0.01 < theirs
+
+
+@pytest.mark.parametrize("path", [p for p in TABLES if p.stem != UNLIKE], ids=lambda p: p.stem)
 def test_a_table_in_the_folder_is_what_the_program_writes(path: Path, tables: dict[str, dict[str, Any]]) -> None:
     table = json.loads(path.read_text(encoding="utf-8"))
-    if path.stem == "tf-mobilenet_v3_large_0.75_224":
-        pytest.skip("scales the expanded channels by the width, where the published totals need the narrow input's")
     assert table["layers"] == tables[path.stem]["layers"]
     assert (table["total_macs"], table["total_weights"], table["model"], table["input_shape"]) == tuple(
         tables[path.stem][key] for key in ("total_macs", "total_weights", "model", "input_shape")
