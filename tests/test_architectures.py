@@ -93,7 +93,7 @@ def shared_heads(table: dict[str, Any]) -> int:
 
 
 UNLIKE = "tf-mobilenet_v3_large_0.75_224"
-"""A table that came with the measurements: it scales the expanded channels by the width, the program the narrow input."""
+"""A table that came with the measurements: its width scales expanded channels, the program's the narrow ones."""
 
 
 def test_the_one_table_that_differs_is_further_from_the_published_total(tables: dict[str, dict[str, Any]]) -> None:
