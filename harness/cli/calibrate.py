@@ -19,7 +19,7 @@ from harness.cli.options import block_option, plugin_option
               help="Name of the profile: lower-case letters, digits and '-'.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE",
               help="Where the profile goes.  [default: NAME.toml in this folder]")  # fmt: skip
-@click.option("--budget-s", type=click.FloatRange(min=5), default=170.0, show_default=True, metavar="SECONDS",
+@click.option("--budget-s", type=click.FloatRange(min=5), default=155.0, show_default=True, metavar="SECONDS",
               help="Time for all of it; less leaves graphs out.")  # fmt: skip
 @plugin_option
 @block_option
