@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--profile", type=Path, help="a profile written before, in place of calibrating")
     parser.add_argument("--save", type=Path, help="where the new profile goes")
     parser.add_argument("--threads", type=int, default=usable_cores())
-    parser.add_argument("--budget-s", type=float, default=170.0, help="for calibrating")
+    parser.add_argument("--budget-s", type=float, default=155.0, help="for calibrating")
     parser.add_argument("--measure-s", type=float, default=240.0, help="for measuring all networks")
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS))
     parser.add_argument("--json", type=Path, help="where medians and estimates go")
