@@ -29,9 +29,10 @@ nothing measured on the device; *device's scale* has one factor from the same ru
 and the roofline get the same help: one factor from the other processors, or one from the same run. Errors are means
 over runs (one board, one build, one number of threads), so that no board counts for its number of rows.
 
-Two things to know before trusting this page. The physical prior of the coefficients was rounded with the ncnn table in
-sight, so that its back-test is not blind to the prior, only to the fit. And coverage is meant over devices: on the
-worst one fewer rows lie inside, which is printed beside it.
+Two things to know before trusting this page. The physical prior's prices, and the constants for threads and for cores
+without reordering, were tuned for a low held-out error on these very ncnn float rows and then rounded; so there the
+back-test is blind to the fit, not to the prior, and is better than on rows that nobody has seen. The other families did
+not take part. And coverage is meant over devices: on the worst one fewer rows lie inside, which is printed beside it.
 """
 
 CONTROLS = """\
