@@ -63,7 +63,7 @@ STREAM = Price(handled=3.2, traffic=0.5)
 EXPONENTIAL = Price(handled=20, traffic=0.5)
 MISALIGNED = Price(mac=0.8, handled=9.5)
 """The prior. Reasons: a 1×1 convolution is a matrix product near its peak that packs its input and loads and stores
-its tile of results once for every few channels (13 slots for each four bytes); unrolling windows costs a copy of them; a
+its tile of results once for every few channels (13 slots for four bytes); unrolling windows costs a copy of them; a
 Winograd transform touches each tile a few times; depthwise kernels do one product a load; one row of a matrix product
 reads each weight once; exp-like functions take some twenty operations. The numbers were tuned for
 a low held-out error on the float rows of ncnn's public benchmark (Tencent/ncnn, benchmark/README.md at commit a4d2ea1),
