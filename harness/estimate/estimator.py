@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import exp, log
 from typing import TYPE_CHECKING
 
+from harness.calibrate.model import calibration_of, predict_ms
 from harness.estimate.domain import UNMODELLED, reasons_against
 from harness.estimate.energy import Work, energy
 from harness.estimate.features import KernelClass, features
@@ -15,7 +16,7 @@ from harness.estimate.interval import Estimate, Interval
 from harness.estimate.latency import KernelCost, cost, launch_ms
 from harness.estimate.memory import Fits, fits, peak, plan
 from harness.estimate.microcontroller import fits_on, microcontroller_memory
-from harness.estimate.profiled import basis_of, calibration_for, own_costs, predict_ms, reasons_of
+from harness.estimate.profiled import basis_of, own_costs, reasons_of
 from harness.estimate.rates import Rates, rates
 from harness.estimate.standing import Standing, standing
 
@@ -132,7 +133,7 @@ def _price(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, thread
     main = _Priced(kernels=kernels, costs=costs, standings=known, threads=given.threads, launch_ms=0.0)
     first = of(main.precision)
     launch = launch_ms(given) * first.coefficients.get("launch", 1.0) * first.scale
-    own = calibration_for(graph, profile, kernel_family=kernel_family, threads=given.threads)
+    own = calibration_of(graph, profile.profiled, kernel_family=kernel_family, threads=given.threads)
     if own is not None:
         costs = list(own_costs(costs, graph, own))
         launch = max(predict_ms(graph, own) - sum(each.total_ms for each in costs), 0.0)

@@ -5,23 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.calibrate.model import calibration_of, operator_times, predict_ms, unswept
+from harness.calibrate.model import operator_times, unswept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.estimate.latency import KernelCost
     from harness.graph import OpGraph
-    from harness.profile import DeviceProfile, HostCalibration
-
-__all__ = ["basis_of", "calibration_for", "own_costs", "predict_ms", "reasons_of"]
-
-
-def calibration_for(
-    graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, threads: int
-) -> HostCalibration | None:
-    """What was timed on the profile's machine for this family, precision and number of threads, or None."""
-    return calibration_of(graph, profile.profiled, kernel_family=kernel_family, threads=threads)
+    from harness.profile import HostCalibration
 
 
 def own_costs(costs: Sequence[KernelCost], graph: OpGraph, calibration: HostCalibration) -> tuple[KernelCost, ...]:
