@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.errors import UnsupportedError, UsageError
+from harness.estimate.derived import BatteryUse, battery_life
 from harness.estimate.estimator import estimate, per_operator
 from harness.estimate.precision import at_precision
 from harness.estimate.statement import Question, Refusal, Statement, precision_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.contributions import Backend
+    from harness.estimate.derived import Battery
     from harness.estimate.statement import Answer
     from harness.host import Host
     from harness.kernel_choice import Kernels
@@ -31,12 +33,14 @@ class Enquiry:
     Attributes:
         precision: To compute in, or None for what the file says.
         threads: Threads, or None for one on each fast core.
+        battery: What feeds the device, or None when nobody asks how long it lasts.
     """
 
     profile: DeviceProfile
     kernels: Kernels
     precision: str | None = None
     threads: int | None = None
+    battery: Battery | None = None
 
 
 def check_threads(threads: int | None, profile: DeviceProfile) -> tuple[str, ...]:
@@ -78,14 +82,35 @@ def answer(path: Path, enquiry: Enquiry, host: Host) -> Answer:
         why=enquiry.kernels.why,
     )
     if enquiry.kernels.backend is not None:
-        return _simulated(question, enquiry.kernels.backend, enquiry.threads)
+        found = _simulated(question, enquiry.kernels.backend, enquiry.threads)
+        return _fed(found, enquiry.battery) if isinstance(found, Statement) else found
     family, threads = enquiry.kernels.family, enquiry.threads
-    return Statement(
+    found = Statement(
         question=question,
         estimate=estimate(graph, enquiry.profile, kernel_family=family, threads=threads),
         costs=per_operator(graph, enquiry.profile, kernel_family=family, threads=threads),
         notes=check_threads(threads, enquiry.profile),
     )
+    return _fed(found, enquiry.battery)
+
+
+def _fed(statement: Statement, battery: Battery | None) -> Statement:
+    """The statement with how long a battery lasts; a note says why where that cannot be told."""
+    if battery is None:
+        return statement
+    energy, power = statement.estimate.energy_mj, statement.question.profile.power
+    if energy is None or power is None or power.idle is None:
+        lacking = "energy is estimated" if energy is None else "idle power is published"
+        note = f"no battery life: no {lacking} for {statement.question.profile.name}"
+        return replace(statement, notes=(*statement.notes, note))
+    use = BatteryUse(
+        battery_wh=battery.capacity_wh,
+        energy_mj=energy,
+        latency_ms=statement.estimate.latency_ms.p50,
+        inferences_per_hour=battery.inferences_per_hour,
+        waiting_w=power.idle.value,
+    )
+    return replace(statement, battery=battery_life(use))
 
 
 def _simulated(question: Question, backend: Registered[Backend], threads: int | None) -> Answer:

@@ -30,6 +30,10 @@ ROWS = 12
               help="What to compute in.  [default: as the file is]")  # fmt: skip
 @click.option("--threads", type=int, default=None, metavar="N",
               help="Threads on the device.  [default: one for each of its fast cores]")  # fmt: skip
+@click.option("--battery-wh", type=click.FloatRange(min=0, min_open=True), default=None, metavar="WH",
+              help="Battery that feeds the device: say how long it lasts. Needs --per-hour.")  # fmt: skip
+@click.option("--per-hour", type=click.FloatRange(min=0), default=None, metavar="N",
+              help="Inferences an hour, for --battery-wh.")  # fmt: skip
 @click.option("--rows", type=click.IntRange(min=0), default=ROWS, show_default=True, metavar="N",
               help="Kernels to list, the dearest first; 0 for all.")  # fmt: skip
 @json_option
@@ -60,10 +64,15 @@ def estimate(ctx: click.Context, /, **given: Any) -> None:
 def _answers(given: Mapping[str, Any]) -> list[Answer]:
     """Every file is read before anything is printed, so that a bad one leaves no half output."""
     from harness.enquiry import Enquiry, answer, check_threads
+    from harness.errors import UsageError
+    from harness.estimate.derived import Battery
     from harness.host import load_host
     from harness.kernel_choice import choose_kernels
     from harness.profile_file import builtin_folder, load_profiles, resolve_profile
 
+    if (given["battery_wh"] is None) != (given["per_hour"] is None):
+        raise UsageError("--battery-wh and --per-hour belong together.", hint="Give both, or neither.")
+    battery = Battery(capacity_wh=given["battery_wh"], inferences_per_hour=given["per_hour"])
     host = load_host(sources=given["sources"], block=given["block"])
     known = load_profiles([builtin_folder(), *host.profile_folders])
     profile = resolve_profile(given["profile"], known)
@@ -73,6 +82,7 @@ def _answers(given: Mapping[str, Any]) -> list[Answer]:
         kernels=choose_kernels(given["kernels"], profile, host),
         precision=given["precision"],
         threads=given["threads"],
+        battery=battery if given["battery_wh"] else None,
     )
     return [answer(path, enquiry, host) for path in given["files"]]
 

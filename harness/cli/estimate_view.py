@@ -70,6 +70,18 @@ def _stated(statement: Statement, width: int) -> Iterator[str]:
     yield from _fact("energy", f"{energy}: {found.energy_basis}", width)
     if found.energy_above_idle_mj:
         yield from _fact("", f"{_quantity(found.energy_above_idle_mj, 'mJ')} of it above idle", width)
+    caused, battery = statement.emission, statement.battery
+    if caused:
+        grams = _quantity(caused.g_per_million, "g")
+        yield from _fact(
+            "CO2", f"{grams} a million inferences at {caused.grid_g_per_kwh:g} g/kWh: {caused.source}", width
+        )
+    if battery:
+        use = battery.use
+        said = (
+            f"{use.battery_wh:g} Wh at {use.inferences_per_hour:g} inferences an hour, {use.waiting_w:g} W between them"
+        )
+        yield from _fact("battery", f"{_quantity(battery.hours, 'h')}: {said}", width)
     threads = f", {found.threads} thread{'s' * (found.threads != 1)}" if found.kind == "estimated" else ""
     precision = asked.precision
     if statement.arithmetic != precision:

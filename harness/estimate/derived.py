@@ -18,6 +18,14 @@ MS_PER_HOUR = 3.6e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Battery:
+    """A battery, and how often it has to serve an inference."""
+
+    capacity_wh: float
+    inferences_per_hour: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatteryUse:
     """How a device is run from a battery.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.estimate.derived import Emission, emission
 from harness.estimate.ratio import Ratio, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.contributions import Rejection, Simulation
+    from harness.estimate.derived import BatteryLife
     from harness.estimate.interval import Estimate
     from harness.estimate.latency import KernelCost
     from harness.graph import OpGraph
@@ -49,12 +51,19 @@ class Statement:
     Attributes:
         costs: Cost of each kernel in execution order; none where only the whole is simulated.
         notes: What else was assumed or set aside.
+        battery: How long a battery lasts, where that was asked and can be told.
     """
 
     question: Question
     estimate: Estimate
     costs: tuple[KernelCost, ...]
     notes: tuple[str, ...] = ()
+    battery: BatteryLife | None = None
+
+    @property
+    def emission(self) -> Emission | None:
+        """What a million inferences cause by the electricity they take, None where no energy is known."""
+        return emission(self.estimate.energy_mj) if self.estimate.energy_mj else None
 
     @property
     def arithmetic(self) -> str:
@@ -184,6 +193,8 @@ def _stated(statement: Statement) -> dict[str, Any]:
         "energy_mj": asdict(found.energy_mj) if found.energy_mj else None,
         "energy_above_idle_mj": asdict(found.energy_above_idle_mj) if found.energy_above_idle_mj else None,
         "energy_scope": found.energy_basis,
+        "emission": asdict(statement.emission) if statement.emission else None,
+        "battery": asdict(statement.battery) if statement.battery else None,
         "basis": found.basis,
         "in_domain": found.in_domain,
         "reasons": list(found.reasons),

@@ -357,3 +357,29 @@ def test_an_estimate_imports_no_framework(request, cache, kind, never):
         [sys.executable, "-c", code, "estimate", path, "--profile", "rpi4"], capture_output=True, text=True, check=True
     )
     assert done.stderr.strip() == "[]"
+
+
+WORKLOAD = Path(__file__).resolve().parents[2] / "profiles/published/workloads/tf-mobilenet_v1_1.0_224.json"
+
+
+def test_battery_life_is_told_with_its_inputs(invoke) -> None:
+    asked = ("estimate", str(WORKLOAD), "--profile", "rpi4", "--kernels", "tflite-ruy", "--json")
+    found = json.loads(invoke(*asked, "--battery-wh", "37", "--per-hour", "3600").stdout)
+    use = found["battery"]["use"]
+    assert (use["battery_wh"], use["inferences_per_hour"], use["waiting_w"]) == (37, 3600, 1.6)
+    drawn = found["energy_mj"]["p50"] * 3600 / 3.6e6 + 1.6 * (1 - found["battery"]["duty"])
+    assert found["battery"]["hours"]["p50"] == pytest.approx(37 / drawn)
+    assert found["emission"]["source"]
+
+
+def test_where_no_energy_is_known_no_battery_life_is_made_up(invoke) -> None:
+    asked = ("estimate", str(WORKLOAD), "--profile", "pixel4", "--kernels", "tflite-ruy", "--json")
+    found = json.loads(invoke(*asked, "--battery-wh", "10", "--per-hour", "10").stdout)
+    assert found["battery"] is None
+    assert found["notes"] == ["no battery life: no energy is estimated for pixel4"]
+
+
+def test_a_battery_without_inferences_an_hour_is_refused(invoke) -> None:
+    told = invoke("estimate", str(WORKLOAD), "--profile", "rpi4", "--battery-wh", "10")
+    assert told.exit_code == 2
+    assert "--battery-wh and --per-hour belong together" in told.stderr
