@@ -10,11 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.build_context import BuildContext, Score, Trained, Training
     from harness.contributions import (
         AVAILABLE,
         Availability,
         Backend,
-        BuildContext,
         Converter,
         Counter,
         GraphReader,
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
         Meter,
         ModelSource,
         NoOptions,
+        OperatorTime,
         Rejection,
         ReportFormat,
         Session,
         SessionOptions,
         Simulation,
         Technique,
+        Trainer,
     )
     from harness.errors import ArtifactError, HarnessError, UnsupportedError
     from harness.estimate.interval import Estimate, Interval
@@ -46,7 +48,10 @@ _HOME = {
     "AVAILABLE": "contributions",
     "Availability": "contributions",
     "Backend": "contributions",
-    "BuildContext": "contributions",
+    "BuildContext": "build_context",
+    "Score": "build_context",
+    "Trained": "build_context",
+    "Training": "build_context",
     "Converter": "contributions",
     "Counter": "contributions",
     "GraphReader": "contributions",
@@ -60,7 +65,9 @@ _HOME = {
     "Session": "contributions",
     "SessionOptions": "contributions",
     "Simulation": "contributions",
+    "OperatorTime": "contributions",
     "Technique": "contributions",
+    "Trainer": "contributions",
     "ArtifactError": "errors",
     "HarnessError": "errors",
     "UnsupportedError": "errors",
@@ -104,10 +111,12 @@ __all__ = [
     "NoOptions",
     "OpGraph",
     "Operator",
+    "OperatorTime",
     "Plan",
     "Record",
     "Rejection",
     "ReportFormat",
+    "Score",
     "Session",
     "SessionOptions",
     "Simulation",
@@ -115,6 +124,9 @@ __all__ = [
     "Technique",
     "Tensor",
     "TensorSpec",
+    "Trained",
+    "Trainer",
+    "Training",
     "UnsupportedError",
     "hookimpl",
     "resume",

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from harness.build_context import BuildContext, Trained, Training
     from harness.estimate.interval import Interval
     from harness.graph import OpGraph
-    from harness.model import Array, Data, Model, ModelInfo, TensorSpec
+    from harness.model import Array, Model, ModelInfo, TensorSpec
     from harness.report.document import Report
 
 NAME = re.compile(r"[a-z][a-z0-9-]*\Z")
@@ -39,33 +40,6 @@ class Availability:
 
 
 AVAILABLE = Availability(ok=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildContext:
-    """What the host gives to a technique or converter.
-
-    Attributes:
-        workdir: An empty folder; the only place where a plugin may write.
-        seed: Seeds every source of randomness.
-        threads: How many CPU threads to use.
-        data: The task's data, or None.
-        example: One array per model input, batch 1.
-        inputs: Specs of the model's inputs.
-        outputs: Names of the model's outputs.
-        note: Adds a line to the lineage of the variant (a fallback, a layer left in float, an accuracy).
-        cost: Estimated cost of a graph on the profile that the run optimises for, or None.
-    """
-
-    workdir: Path
-    seed: int
-    threads: int
-    data: Data | None
-    example: tuple[Array, ...]
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[str, ...]
-    note: Callable[[str], None]
-    cost: Callable[[OpGraph], float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,25 +71,63 @@ class ModelSource:
     requires: tuple[str, ...] = ()
 
 
+Stage = Literal["structure", "sparsity", "module", "lowering", "artifact"]
+"""Where in a recipe a technique may stand. `structure` replaces layers of a live module, `sparsity` makes zeros that a
+later change of structure would lose, `lowering` turns the module into a file, `artifact` turns a file into a file; each
+may follow the ones before it only. `module` changes a live module and may stand anywhere before the first file."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Technique:
     """One optimisation; a name has one owner, implementations may come from anybody.
 
     Attributes:
         options: A frozen dataclass with a default for every field; its docstring and fields are the help.
-        stage: `module` techniques change a live module, `artifact` techniques turn a file into a file.
-        needs: Splits of the data it cannot do without: a subset of train, calibration, labels.
+        stage: Where in a recipe it may stand.
+        needs: What it cannot do without: names of splits (`train`, `validation`, `calibration`), `labels`, and `cost`
+            for the estimated latency on the device that the run optimises for; or a function of its options that says.
         source: Paper or documentation of the method.
         default: Options text of the recipe that a run without `--recipe` takes, or None to leave it out.
+        excludes: A word such as `precision`; two techniques with the same one do not go into one recipe.
+        references: Names of options that hold the reference of another model, whose content then takes part in
+            cache keys; an empty text names none.
+        gentler: Options of the next weaker try when accuracy fell too far, or None when there is none.
     """
 
     name: str
     summary: str
-    stage: Literal["module", "artifact"]
+    stage: Stage
     options: type = NoOptions
-    needs: frozenset[str] = frozenset()
+    needs: frozenset[str] | Callable[[Any], frozenset[str]] = frozenset()
     source: str = ""
     default: str | None = None
+    excludes: str = ""
+    references: frozenset[str] = frozenset()
+    gentler: Callable[[Any], Any | None] = lambda _options: None
+
+    def needs_with(self, options: Any) -> frozenset[str]:
+        """What it cannot do without, given its options."""
+        return self.needs if isinstance(self.needs, frozenset) else self.needs(options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainer:
+    """Trains, runs and counts live objects of one framework, for techniques and for the host.
+
+    Attributes:
+        train: `(module, Training, BuildContext) -> Trained`; in place, in evaluation mode afterwards, the same numbers
+            for the same seed and number of threads. Rows come from `context.data`, varied by its `augment`.
+        predict: `(module, inputs) -> first output of every row`, `(n, …)` arrays in and out, in evaluation mode.
+        count: `(module, example) -> (parameters, multiply-accumulates)` of one inference.
+    """
+
+    name: str
+    summary: str
+    train: Callable[[Any, Training, BuildContext], Trained]
+    predict: Callable[[Any, tuple[Array, ...]], Array]
+    count: Callable[[Any, tuple[Array, ...]], tuple[int, int]]
+    available: Callable[[], Availability] = lambda: AVAILABLE
+    requires: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +223,26 @@ class Simulation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorTime:
+    """One operator as the runtime executed it, after all its own fusion and rewriting.
+
+    Attributes:
+        name: Its name in the runtime's executed graph.
+        kind: The runtime's own word for what it did, such as `QLinearConv`.
+        does: `compute` for a convolution or matrix product, `quantise` for a change of number format that stands by
+            itself (quantise, dequantise, cast, reorder of precision), `other` for all else.
+        precision: `int8`, `fp16`, `bf16` or `fp32` where the runtime says or its kind implies it, else "".
+        ns: Time of one inference spent in it, median over the repeats.
+    """
+
+    name: str
+    kind: str
+    does: Literal["compute", "quantise", "other"]
+    precision: str
+    ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """A runtime that opens variants.
 
@@ -224,6 +256,8 @@ class Backend:
         simulate: `(OpGraph, the accelerator's facts) -> Simulation`; for backends with an accelerator.
         fit: `((OpGraph, published latency in ms), …) -> facts for simulate`; lets the host hold families of models out
             and check what a simulation says of them. None when there is nothing to fit.
+        operators: `(variant file, SessionOptions, inputs of batch 1, repeats) -> OperatorTime of each operator that was
+            executed`, by the runtime's own profiler, never while anything is timed. None when it has none.
         environment: Environment variables for the child, by thread count.
         requires: Distributions whose versions take part in cache keys and stand in the record.
     """
@@ -239,6 +273,7 @@ class Backend:
     accelerator: str = ""
     simulate: Callable[[OpGraph, Mapping[str, Any]], Simulation] | None = None
     fit: Callable[[Sequence[tuple[OpGraph, float]]], Mapping[str, float]] | None = None
+    operators: Callable[[Path, SessionOptions, tuple[Array, ...], int], Sequence[OperatorTime]] | None = None
     environment: Callable[[int], Mapping[str, str]] = lambda _threads: {}
     requires: tuple[str, ...] = ()
 

@@ -24,6 +24,7 @@ from harness.contributions import (
     ModelSource,
     ReportFormat,
     Technique,
+    Trainer,
 )
 
 PROJECT = "harness"
@@ -47,6 +48,12 @@ def harness_techniques() -> Iterable[Technique]:
 @hookspec
 def harness_implementations() -> Iterable[Implementation]:
     """How a technique is done on a format; any plugin may add a format to anybody's technique."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_trainers() -> Iterable[Trainer]:
+    """Trainers of live objects, one a framework; the host takes the first by name that is available."""
     raise NotImplementedError
 
 

@@ -33,6 +33,7 @@ from harness.contributions import (
     Meter,
     ModelSource,
     Technique,
+    Trainer,
 )
 from harness.contributions import ReportFormat as ReportFormatContribution
 from harness.errors import PluginError, UsageError, one_line
@@ -47,6 +48,7 @@ YIELDS: dict[str, type] = {
     "harness_models": ModelSource,
     "harness_techniques": Technique,
     "harness_implementations": Implementation,
+    "harness_trainers": Trainer,
     "harness_converters": Converter,
     "harness_graph_readers": GraphReader,
     "harness_graph_writers": GraphWriter,
@@ -90,6 +92,7 @@ class Host:
     models: Registry[ModelSource]
     techniques: Registry[Technique]
     implementations: tuple[Registered[Implementation], ...]
+    trainers: Registry[Trainer]
     converters: tuple[Registered[Converter], ...]
     graph_readers: Registry[GraphReader]
     graph_writers: Registry[GraphWriter]
@@ -338,6 +341,7 @@ def _host(loading: _Loading, found: dict[str, list[Registered[Any]]]) -> Host:
         models=Registry("model source", "bench models", found["harness_models"]),
         techniques=Registry("technique", "bench techniques", found["harness_techniques"]),
         implementations=tuple(found["harness_implementations"]),
+        trainers=Registry("trainer", "bench plugins", found["harness_trainers"]),
         converters=tuple(found["harness_converters"]),
         graph_readers=Registry("graph reader", "bench plugins", found["harness_graph_readers"]),
         graph_writers=Registry("graph writer", "bench plugins", found["harness_graph_writers"]),

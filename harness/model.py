@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,6 +14,9 @@ else:
     Array = Any  # importing numpy costs more than the rest of the command line together
 
 SPLITS = ("train", "validation", "calibration", "test")
+
+DataKind = Literal["", "images", "sensors", "text"]
+"""`images` are `(n, channels, height, width)`, `sensors` `(n, channels, …, time)`, both prepared for the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,9 @@ class Data:
         metric: What quality means for this task; `top1` is accuracy of the arg-max class.
         splits: Name (one of `SPLITS`) to loader; a split that does not exist is left out.
         note: What a reader must know about the data, one sentence.
+        kind: What a row is: decides which corruptions its robustness is tried with; "" when nobody knows.
+        augment: `(inputs of a batch, random generator) -> inputs` varies training rows as the task allows, or None;
+            arrays `(batch, …)` in and out, the given ones untouched. Its source takes part in the model's identity.
     """
 
     name: str
@@ -60,6 +66,8 @@ class Data:
     metric: str
     splits: Mapping[str, Callable[[], Split]]
     note: str = ""
+    kind: DataKind = ""
+    augment: Callable[[tuple[Array, ...], Any], tuple[Array, ...]] | None = None
 
     def split(self, name: str) -> Split | None:
         """Load one split, or return None when the data has no such split."""

@@ -87,7 +87,7 @@ def check_recipe(host: Host, recipe: Recipe) -> tuple[_Chosen, ...]:
                 label=str(step),
                 forced_format=step.format,
                 options=options,
-                needs=tuple(sorted(technique.needs)),
+                needs=tuple(sorted(technique.needs_with(options))),
                 stage=technique.stage,
             )
         )

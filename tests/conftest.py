@@ -75,7 +75,10 @@ def make_host() -> Callable[..., Host]:
 
     def make(**given: list[Any]) -> Host:
         items = {kind: [registered(i) for i in contributions] for kind, contributions in given.items()}
-        nouns = ("models", "techniques", "graph_readers", "graph_writers", "backends", "meters", "report_formats")
+        nouns = (
+            "models", "techniques", "trainers", "graph_readers", "graph_writers", "backends",
+            "meters", "report_formats",
+        )  # fmt: skip
         registries: dict[str, Any] = {n: Registry(n, f"bench {n}", items.pop(n, [])) for n in nouns}
         return Host(
             plugins=(),

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.build.model_folder import read_model_folder, write_model_folder
-from harness.contributions import LIVE, BuildContext
+from harness.build_context import BuildContext
+from harness.contributions import LIVE
 from harness.errors import ArtifactError, HarnessError, PluginError, StepError, one_line, place_of
 from harness.host import Host, load_given
 from harness.options import restore_options

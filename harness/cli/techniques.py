@@ -30,7 +30,7 @@ def techniques(*, as_json: bool, sources: tuple[str, ...], block: tuple[str, ...
                 "on": ", ".join(dict.fromkeys(formats)) or "nothing here",
                 "options": as_mapping(technique.options()),
                 "summary": technique.summary,
-                "needs": sorted(technique.needs),
+                "needs": sorted(technique.needs_with(technique.options())),
                 "source": technique.source,
                 "provider": item.provider,
             }

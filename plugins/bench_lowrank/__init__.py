@@ -1,0 +1,3 @@
+"""Low-rank factorisation of live torch modules."""
+
+HARNESS_API = 1

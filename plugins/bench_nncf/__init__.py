@@ -1,0 +1,3 @@
+"""Quantisation of OpenVINO IR by NNCF."""
+
+HARNESS_API = 1

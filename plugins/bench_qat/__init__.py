@@ -1,0 +1,3 @@
+"""Quantisation-aware training of live torch modules."""
+
+HARNESS_API = 1
