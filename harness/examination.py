@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.build.model_folder import ModelFolder, read_model_folder
+from harness.corruption import corruptions_of
 from harness.digest import installed_version
 from harness.environment import cpu_name
 from harness.estimate.interval import Estimate
@@ -109,7 +110,9 @@ class Examiner:
         variant_sha256 = result.built.sha256 or result.built.key
         versions = {name: installed_version(name) for name in backend.requires}
         runtime = (cell.backend_text, cell.backend.provider, versions)
-        outputs = outputs_key(variant_sha256, result.model.key, runtime, cpu_name())
+        kind = read_model_folder(folder).kind
+        corruptions = corruptions_of(kind) if self.rows.plan.robustness else ()
+        outputs = outputs_key(variant_sha256, result.model.key, runtime, cpu_name(), corruptions)
         return Subject(
             name=cell.name,
             label=f"{cell.model} {cell.recipe} in {cell.backend_text}",
@@ -124,6 +127,7 @@ class Examiner:
             environment=backend.environment,
             versions=versions,
             baseline=cell.baseline,
+            corruptions=corruptions,
         )
 
     def _measure(self, ready: Mapping[str, Examined]) -> Mapping[str, Measurement | Failure]:

@@ -71,6 +71,7 @@ def load_folder(
         metric="top1",
         splits=splits,
         note=" ".join(notes),
+        kind="images",
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.contributions import Backend, ModelSource
+    from harness.cost import CostModel
     from harness.host import Host
 
 BUDGET_S = 30.0
@@ -45,6 +46,10 @@ class Plan:
         precision: Half-width of the 95 % interval that ends measuring, relative to the latency.
         timeout_s: Longest time for one step in a child process.
         memory_limit_mb: Largest memory of a child process, 10^6 bytes; 0 for nine tenths of what is free.
+        max_accuracy_drop: Points of validation accuracy that each technique may lose: below that it is fine-tuned and
+            tried with weaker options; None to take every technique as it is.
+        goal_tries: How many options a technique is tried with for that at most.
+        robustness: Whether quality is also scored on corrupted inputs.
         plugins: Modules or .py files loaded as plugins besides the installed ones.
         block: Plugins not to load.
     """
@@ -61,6 +66,9 @@ class Plan:
     precision: float = 0.03
     timeout_s: float = 600.0
     memory_limit_mb: int = 0
+    max_accuracy_drop: float | None = None
+    goal_tries: int = 5
+    robustness: bool = False
     plugins: tuple[str, ...] = ()
     block: tuple[str, ...] = ()
 
@@ -74,6 +82,7 @@ class Cell:
         backend: The backend.
         backend_text: The backend as records show it, changed options in brackets.
         route: Steps from the model to the variant, or why there are none.
+        cost: What techniques that ask are told of the device that the run optimises for, its first profile.
     """
 
     model: str
@@ -83,6 +92,7 @@ class Cell:
     backend_text: str
     options: Mapping[str, Any]
     route: tuple[RouteStep, ...] | NoRoute
+    cost: CostModel | None = None
 
     @property
     def name(self) -> str:
@@ -144,9 +154,12 @@ def _check_numbers(plan: Plan) -> None:
         ("processes", plan.processes, plan.processes >= 1, "1 or more; 3 give an interval that can be trusted"),
         ("precision", plan.precision, 0 < plan.precision < 1, "a share between 0 and 1, such as 0.03"),
         ("timeout", plan.timeout_s, 0 < plan.timeout_s < inf, "seconds, more than 0"),
+        ("goal-tries", plan.goal_tries, plan.goal_tries >= 1, "1 or more"),
         ("memory-limit", plan.memory_limit_mb, plan.memory_limit_mb >= 0, "megabytes, or 0 for no fixed limit"),
     )
-    for name, value, fine, allowed in checks:
+    drop = plan.max_accuracy_drop
+    allowed_drop = ("max-accuracy-drop", drop, drop is None or 0 <= drop < 100, "points of accuracy, such as 1.0")
+    for name, value, fine, allowed in (*checks, allowed_drop):
         if not fine:
             raise UsageError(f"{name} = {value} makes no sense.", hint=f"Allowed: {allowed}.")
 
@@ -226,7 +239,9 @@ def _source(host: Host, ref: str) -> Registered[ModelSource]:
 
 def cell_id(cell: Cell, profile: str, plan: Plan) -> str:
     """Identity of a record: cell, profile and everything of the plan that changes what it says."""
-    return digest_of([cell.name, profile, plan.threads, plan.seed, plan.data])[:16]
+    further = [plan.max_accuracy_drop, plan.goal_tries, plan.robustness]
+    first = [plan.profiles[0]] if cell.cost else []
+    return digest_of([cell.name, profile, plan.threads, plan.seed, plan.data, *further, *first])[:16]
 
 
 def write_plan(plan: Plan) -> str:
@@ -235,7 +250,8 @@ def write_plan(plan: Plan) -> str:
     Raises:
         UsageError: A name in it is not Unicode text, as a file name may be.
     """
-    lines = [f"{f.name} = {json.dumps(getattr(plan, f.name), ensure_ascii=False)}" for f in fields(plan)]
+    given = {f.name: getattr(plan, f.name) for f in fields(plan)}
+    lines = [f"{name} = {json.dumps(v, ensure_ascii=False)}" for name, v in given.items() if v is not None]
     text = "\n".join(lines) + "\n"
     try:
         text.encode()

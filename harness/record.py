@@ -33,9 +33,14 @@ class LineageStep:
         name: The technique with its options, or `module → onnx`.
         plugin: Who did it, as `plugin distribution version`.
         format: Format after the step.
-        size_bytes: Size of the file after the step, or None while it is a live object.
+        size_bytes: Size of the file after the step; of a live object the size it would be saved in, where that is
+            known, else None.
         seconds: How long the step took when it was done (not when it came from the cache).
-        notes: What the plugin had to say: fallbacks, layers left in float, losses.
+        notes: What the plugin had to say: fallbacks, layers left in float, losses, what was tried for a goal.
+        parameters, macs: Of what came out, where somebody counted them; converters change neither.
+        accuracy: Share of the labelled validation rows that what came out has right, 0 to 1, or None. What a test
+            split says of the finished variant stands in its `Quality`.
+        accuracy_n: How many rows that is.
     """
 
     kind: Literal["source", "technique", "converter"]
@@ -45,6 +50,10 @@ class LineageStep:
     size_bytes: int | None
     seconds: float
     notes: tuple[str, ...] = ()
+    parameters: int | None = None
+    macs: int | None = None
+    accuracy: float | None = None
+    accuracy_n: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +190,31 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorruptedQuality:
+    """How right the variant is on corrupted inputs.
+
+    Attributes:
+        corruption: Its name, such as `noise`.
+        value: The metric on the corrupted rows, 0 to 1; None without labels.
+        lo95, hi95: Ends of the Wilson 95 % interval of `value`.
+        n: Rows.
+        drop: The reference's value under the same corruption less this one's, None without either.
+        drop_lo95, drop_hi95: Ends of its paired 95 % interval.
+        agreement: Share of rows whose arg-max equals that of the reference under the same corruption.
+    """
+
+    corruption: str
+    value: float | None
+    lo95: float | None
+    hi95: float | None
+    n: int
+    drop: float | None = None
+    drop_lo95: float | None = None
+    drop_hi95: float | None = None
+    agreement: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
     """How right the variant is.
 
@@ -195,6 +229,11 @@ class Quality:
         data: Name of the data.
         note: What a reader must know, such as random inputs or a test set too small to claim accuracy from.
         max_abs_error: Largest absolute difference of an output from the reference.
+        agreement_lo95, agreement_hi95: Ends of the 95 % interval of `agreement`.
+        kl_mean: Mean Kullback-Leibler divergence of the softmax of the outputs from that of the reference, nats.
+        drop: The reference's value less this one's over the same rows; negative where this is better.
+        drop_lo95, drop_hi95: Ends of its paired 95 % interval.
+        robustness: The same under corrupted inputs; empty unless asked for.
     """
 
     metric: str
@@ -208,6 +247,13 @@ class Quality:
     data: str
     note: str = ""
     max_abs_error: float | None = None
+    agreement_lo95: float | None = None
+    agreement_hi95: float | None = None
+    kl_mean: float | None = None
+    drop: float | None = None
+    drop_lo95: float | None = None
+    drop_hi95: float | None = None
+    robustness: tuple[CorruptedQuality, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

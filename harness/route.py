@@ -13,10 +13,14 @@ from harness.options import as_mapping, changed, parse_options
 from harness.record import SkipReason
 
 if TYPE_CHECKING:
-    from harness.contributions import Availability, Converter, Implementation
+    from harness.contributions import Availability, Converter, Implementation, Stage
     from harness.host import Host
     from harness.recipe import Recipe
     from harness.registry import Registered
+
+
+COST = "cost"
+"""What a technique needs when it asks for the estimated latency on the device that the run optimises for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,8 @@ class RouteStep:
         options: Every option with its value.
         requires: Distributions that take part.
         needs: What of the data it cannot do without.
+        cost: Whether it asks what a graph would cost on the device that the run optimises for.
+        references: References of other models that it takes part with.
     """
 
     kind: str
@@ -44,6 +50,8 @@ class RouteStep:
     options: Mapping[str, Any] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    cost: bool = False
+    references: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -67,7 +75,9 @@ class _Chosen:
     forced_format: str
     options: Any
     needs: tuple[str, ...]
-    stage: str
+    references: tuple[str, ...]
+    stage: Stage
+    excludes: str
 
 
 def check_recipe(host: Host, recipe: Recipe) -> tuple[_Chosen, ...]:
@@ -77,10 +87,10 @@ def check_recipe(host: Host, recipe: Recipe) -> tuple[_Chosen, ...]:
         UsageError: An unknown technique, an option that it does not have, or an order that cannot work.
     """
     chosen = []
-    stages = []
     for step in recipe.steps:
         technique = host.techniques.get(step.technique).contribution
         options = parse_options(technique.options, step.options, f"the technique {step.technique}")
+        named = [str(getattr(options, name)) for name in sorted(technique.references) if getattr(options, name)]
         chosen.append(
             _Chosen(
                 technique=step.technique,
@@ -88,19 +98,56 @@ def check_recipe(host: Host, recipe: Recipe) -> tuple[_Chosen, ...]:
                 forced_format=step.format,
                 options=options,
                 needs=tuple(sorted(technique.needs_with(options))),
+                references=tuple(ref for ref in named if _is_model(host, ref)),
                 stage=technique.stage,
+                excludes=technique.excludes,
             )
         )
-        stages.append(technique.stage)
-    if stages != sorted(stages, key=lambda s: s == "artifact"):
-        right = [s for s, stage in zip(recipe.steps, stages, strict=True) if stage == "module"]
-        right += [s for s, stage in zip(recipe.steps, stages, strict=True) if stage == "artifact"]
-        first = next(s for s, stage in zip(recipe.steps, stages, strict=True) if stage == "artifact")
-        raise RecipeError(
-            f"{recipe} cannot work: {first.technique} makes a file, and what follows it changes a live network.",
-            hint=f"The order that works is: {'+'.join(map(str, right))}",
-        )
+    _check_order(recipe, chosen)
+    _check_exclusion(recipe, chosen)
     return tuple(chosen)
+
+
+_RANK: Mapping[Stage, int] = {"structure": 0, "sparsity": 1, "lowering": 2, "artifact": 3}
+"""What may follow what; a technique of stage `module` may stand anywhere before the first that makes a file."""
+
+_BECAUSE: Mapping[Stage, str] = {
+    "sparsity": "makes zeros, and a change of structure after it would lose them",
+    "lowering": "makes a file, and what follows it changes a live network",
+    "artifact": "makes a file, and what follows it changes a live network",
+}
+
+
+def _check_order(recipe: Recipe, chosen: Sequence[_Chosen]) -> None:
+    """Refuse an order that cannot work, and name the nearest one that does."""
+    for place, later in enumerate(chosen):
+        rank = _RANK.get(later.stage, 1)  # what only trains may follow whatever does not make a file
+        earlier = next((c for c in chosen[:place] if _RANK.get(c.stage, 0) > rank), None)
+        if earlier is None:
+            continue
+        before = [c for c in chosen if _RANK.get(c.stage, -1) < 2]
+        structure = [c for c in before if c.stage == "structure"]
+        right = structure + [c for c in before if c.stage != "structure"]
+        right += sorted((c for c in chosen if c not in before), key=lambda c: _RANK[c.stage])
+        raise RecipeError(
+            f"{recipe} cannot work: {earlier.technique} {_BECAUSE[earlier.stage]}.",
+            hint=f"The order that works is: {'+'.join(c.label for c in right)}",
+        )
+
+
+def _check_exclusion(recipe: Recipe, chosen: Sequence[_Chosen]) -> None:
+    for place, later in enumerate(chosen):
+        earlier = next((c for c in chosen[:place] if c.excludes and c.excludes == later.excludes), None)
+        if earlier is not None:
+            raise RecipeError(
+                f"{recipe} cannot work: {earlier.technique} and {later.technique} both decide the {later.excludes}.",
+                hint=f"Leave one of them out, or compare them: --recipe {earlier.label} --recipe {later.label}",
+            )
+
+
+def _is_model(host: Host, ref: str) -> bool:
+    """Whether a model source claims a text; an option may hold other words beside references."""
+    return any(source.contribution.claims(ref) for source in host.models)
 
 
 def find_route(
@@ -194,7 +241,9 @@ def _technique_edges(
             provider=item.provider,
             options=as_mapping(chosen.options),
             requires=implementation.requires,
-            needs=chosen.needs,
+            needs=tuple(need for need in chosen.needs if need != COST),
+            cost=COST in chosen.needs,
+            references=chosen.references,
         )
         yield (0, 0), (done + 1, result), step
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.build.builder import BuildSettings
 from harness.build.cache import open_cache
 from harness.build.variants import build_variants
+from harness.cost import cost_model
 from harness.environment import describe_environment, usable_cores
 from harness.errors import ConfigurationError, UsageError
 from harness.examination import Examiner
@@ -107,7 +108,15 @@ def prepare(plan: Plan, host: Host | None) -> Prepared:
         if twice != [text]:
             hint = "Give one of them another name: a report tells profiles apart by it."
             raise UsageError(f"the profiles {' and '.join(twice)} are both named {profile.name!r}.", hint=hint)
-    return Prepared(plan=plan, host=host, cells=expand(plan, host), profiles=profiles)
+    cells = tuple(_with_cost(cell, profiles[0]) for cell in expand(plan, host))
+    return Prepared(plan=plan, host=host, cells=cells, profiles=profiles)
+
+
+def _with_cost(cell: Cell, profile: DeviceProfile) -> Cell:
+    """A cell whose techniques ask what a graph costs is told for the first profile of the run."""
+    if isinstance(cell.route, NoRoute) or not any(step.cost for step in cell.route):
+        return cell
+    return replace(cell, cost=cost_model(profile, cell.backend.contribution))
 
 
 def _run_into(folder: Path, prepared: Prepared, progress: Progress) -> tuple[Record, ...]:

@@ -187,7 +187,18 @@ def _message(job: Job, parent: Built | None, settings: BuildSettings) -> dict[st
         "parent": {"path": str(parent.path), "format": parent.format, "sha256": parent.sha256} if parent else None,
         "steps": [asdict(step) for step in job.steps],
         "read_graph": job.read_graph,
+        "cost": asdict(job.aim.cost) if job.aim.cost else None,
+        "goal": job.aim.goal,
+        "reference": _reference(parent) if parent else None,
     }
+
+
+def _reference(parent: Built) -> dict[str, Any] | None:
+    """Accuracy of the model as it was loaded, where it was judged."""
+    source = parent.lineage[0] if parent.lineage else None
+    if source is None or source.accuracy is None:
+        return None
+    return {"accuracy": source.accuracy, "accuracy_n": source.accuracy_n}
 
 
 def _read(folder: Path, job: Job, parent: Result | None, *, cached: bool = True) -> Built:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.contributions import LIVE
 from harness.digest import digest_of, installed_version, source_digest
 
 if TYPE_CHECKING:
+    from harness.cost import CostModel
     from harness.host import Host
     from harness.route import RouteStep
 
@@ -42,6 +43,34 @@ class ModelInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """What techniques optimise for, besides what their options say.
+
+    Attributes:
+        cost: What a graph costs on the device, for the techniques that ask; None where nobody can tell.
+        goal: `max_drop` in points of accuracy and `tries`, or None.
+        references: Reference of each further model that a technique takes part with, to the identity of its content.
+    """
+
+    cost: CostModel | None = None
+    goal: Mapping[str, float] | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
+
+    def identity(self, step: RouteStep) -> dict[str, Any]:
+        """What of it decides the result of a step; empty when nothing does."""
+        found: dict[str, Any] = {}
+        if step.kind != "technique":
+            return found
+        if step.cost:
+            found["cost"] = self.cost.identity if self.cost else ""
+        if self.goal is not None:
+            found["goal"] = dict(self.goal)
+        if step.references:
+            found["references"] = {ref: self.references.get(ref, "") for ref in step.references}
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One piece of a route: from a model or a parent's file to a file.
 
@@ -51,6 +80,7 @@ class Job:
         after: Key of a job that must end first without being a parent: the one that writes the model folder.
         steps: What to do; every step but the last yields a live object.
         read_graph: Whether a backend opens the result and a plugin can read its graph, so that it is wanted.
+        aim: What its techniques optimise for.
     """
 
     key: str
@@ -59,6 +89,7 @@ class Job:
     after: str
     steps: tuple[RouteStep, ...]
     read_graph: bool
+    aim: Aim
 
     def label(self) -> str:
         """What a reader sees while it runs."""
@@ -68,7 +99,7 @@ class Job:
         return f"{self.model.ref} {' + '.join(what)}"
 
 
-def jobs_of(host: Host, model: ModelInput, route: tuple[RouteStep, ...]) -> tuple[Job, ...]:
+def jobs_of(host: Host, model: ModelInput, route: tuple[RouteStep, ...], aim: Aim) -> tuple[Job, ...]:
     """Cut a route after each step that yields a file; the last job's file is the variant."""
     origins = {p.name: p.origin for p in host.plugins}
     jobs: list[Job] = []
@@ -77,13 +108,14 @@ def jobs_of(host: Host, model: ModelInput, route: tuple[RouteStep, ...]) -> tupl
     for number, piece in enumerate(pieces):
         fmt = piece[-1].format if piece else model.format
         readers = [r for r in host.graph_readers if r.name == fmt]
-        done += [_identity(asdict(step), origins) for step in piece]
+        done += [_identity(asdict(step), origins) | aim.identity(step) for step in piece]
         # what a reader says of the file, its content hash and its graph, is kept beside it
         done += [_identity({"plugin": r.plugin, "requires": r.contribution.requires}, origins) for r in readers]
         key = digest_of(done)
         parent = jobs[-1].key if jobs else ""
         last = number == len(pieces) - 1
-        jobs.append(Job(key=key, model=model, parent=parent, after="", steps=piece, read_graph=last and bool(readers)))
+        wanted = last and bool(readers)
+        jobs.append(Job(key=key, model=model, parent=parent, after="", steps=piece, read_graph=wanted, aim=aim))
     return tuple(jobs)
 
 

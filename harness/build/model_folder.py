@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from harness.model import Data, Split, TensorSpec
 
 if TYPE_CHECKING:
-    from harness.model import Array, Model
+    from harness.model import Array, DataKind, Model
 
 KEPT = ("validation", "calibration", "test")
 
@@ -39,6 +39,7 @@ class ModelFolder:
     data_name: str
     data_note: str
     metric: str
+    kind: DataKind
     rows: dict[str, int]
     has: tuple[str, ...]
 
@@ -51,7 +52,14 @@ class ModelFolder:
     def data(self) -> Data:
         """The data that was kept; rows are memory-mapped."""
         splits = {name: partial(_load_split, self.path, name, len(self.inputs)) for name in self.rows}
-        return Data(name=self.data_name, sha256=self.sha256, metric=self.metric, splits=splits, note=self.data_note)
+        return Data(
+            name=self.data_name,
+            sha256=self.sha256,
+            metric=self.metric,
+            splits=splits,
+            note=self.data_note,
+            kind=self.kind,
+        )
 
 
 def write_model_folder(folder: Path, model: Model, data: Data) -> None:
@@ -83,6 +91,7 @@ def write_model_folder(folder: Path, model: Model, data: Data) -> None:
         "data_name": data.name,
         "data_note": data.note,
         "metric": data.metric,
+        "kind": data.kind,
         "rows": rows,
         "has": has,
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.build.builder import Built, build_all
-from harness.build.job import Job, ModelInput, jobs_of
+from harness.build.job import Aim, Job, ModelInput, jobs_of
 from harness.digest import digest_of, installed_version, source_digest, tree_sha256
 from harness.environment import DISTRIBUTION
 from harness.errors import HarnessError, PluginError, one_line
@@ -18,9 +18,11 @@ from harness.route import NoRoute
 
 if TYPE_CHECKING:
     from harness.build.builder import BuildSettings, Result
+    from harness.contributions import ModelSource
     from harness.host import Host
     from harness.plan import Cell, Plan
     from harness.progress import Progress
+    from harness.registry import Registered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +45,19 @@ def build_variants(
     """Build the variant of every cell; results are keyed by the cell's name."""
     outcome: dict[str, BuiltVariant | Failure] = {}
     jobs = _Jobs()
+    goal = None if plan.max_accuracy_drop is None else {"max_drop": plan.max_accuracy_drop, "tries": plan.goal_tries}
     for model in dict.fromkeys(c.model for c in cells):
         of_model = [c for c in cells if c.model == model]
         try:
             given = _model_input(of_model[0], host, plan, settings)
+            references = _references(of_model, host, plan, settings)
         except HarnessError as error:
             provider = of_model[0].source.provider
             failure = Failure(stage="build", plugin=provider, error=error.message, hint=error.hint)
             outcome |= {c.name: failure for c in of_model}
             continue
-        _add_jobs(host, given, of_model, jobs)
+        aims = {c.name: Aim(cost=c.cost, goal=goal, references=references) for c in of_model}
+        _add_jobs(host, given, of_model, aims, jobs)
     results = _run(jobs, settings, progress)
     for name, key in jobs.last_of.items():
         result = results[key]
@@ -71,13 +76,13 @@ def _run(jobs: _Jobs, settings: BuildSettings, progress: Progress) -> Mapping[st
     return results
 
 
-def _add_jobs(host: Host, given: ModelInput, cells: Sequence[Cell], jobs: _Jobs) -> None:
+def _add_jobs(host: Host, given: ModelInput, cells: Sequence[Cell], aims: Mapping[str, Aim], jobs: _Jobs) -> None:
     """Add the jobs of a model's cells; the one that loads the plain model goes first and writes its folder."""
     first = ""
     for cell in sorted(cells, key=lambda c: not c.baseline):
         if isinstance(cell.route, NoRoute):
             continue
-        chain = jobs_of(host, given, cell.route)
+        chain = jobs_of(host, given, cell.route, aims[cell.name])
         for job in chain:
             first = first or job.key
             known = jobs.by_key.get(job.key)
@@ -93,7 +98,7 @@ def _model_input(cell: Cell, host: Host, plan: Plan, settings: BuildSettings) ->
     if not availability.ok:
         hint = f"Install it with: {availability.install}" if availability.install else ""
         raise HarnessError(f"{cell.model}: {availability.reason}", hint=hint)
-    identity = _known_identity(cell) or _identify(cell, plan, settings)
+    identity = _identity(source, cell.model, plan, settings)
     data_identity = tree_sha256(Path(plan.data)) if plan.data else ""
     origin = next((p.origin for p in host.plugins if p.name == source.plugin), "")
     versions = {name: installed_version(name) for name in source.contribution.requires}
@@ -113,26 +118,38 @@ def _model_input(cell: Cell, host: Host, plan: Plan, settings: BuildSettings) ->
     )
 
 
-def _known_identity(cell: Cell) -> str | None:
+def _references(cells: Sequence[Cell], host: Host, plan: Plan, settings: BuildSettings) -> dict[str, str]:
+    """Identity of every further model that a technique of these cells takes part with."""
+    routes = [cell.route for cell in cells if not isinstance(cell.route, NoRoute)]
+    found: dict[str, str] = {}
+    for ref in dict.fromkeys(ref for route in routes for step in route for ref in step.references):
+        source = next(s for s in host.models if s.contribution.claims(ref))
+        source.contribution.check(ref)
+        found[ref] = _identity(source, ref, plan, settings)
+    return found
+
+
+def _identity(source: Registered[ModelSource], ref: str, plan: Plan, settings: BuildSettings) -> str:
+    """Identity of a model's content; where only loading tells, it is loaded once."""
     try:
-        return cell.source.contribution.identity(cell.model)
+        known = source.contribution.identity(ref)
     except HarnessError:
         raise
     except Exception as error:  # a plugin may raise anything; it becomes data
         raise PluginError(
-            f"the identity of {cell.model} cannot be told: {one_line(error)}",
-            hint=f"Tell the author of {cell.source.provider}.",
+            f"the identity of {ref} cannot be told: {one_line(error)}",
+            hint=f"Tell the author of {source.provider}.",
         ) from error
+    return known or _identify(source, ref, plan, settings)
 
 
-def _identify(cell: Cell, plan: Plan, settings: BuildSettings) -> str:
-    """Load a model once only to learn what it is, for sources that cannot tell otherwise."""
+def _identify(source: Registered[ModelSource], ref: str, plan: Plan, settings: BuildSettings) -> str:
     with Worker(settings.limits) as worker:
         reply = worker.request(
             "identify",
             plugins=[asdict(p) for p in settings.plugins],
-            source=cell.source.name,
-            ref=cell.model,
+            source=source.name,
+            ref=ref,
             cache=str(settings.cache.sources()),
             seed=plan.seed,
         )

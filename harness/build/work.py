@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.build.goal import FINE_TUNING, Attempt, Goal, pursue
 from harness.build.model_folder import read_model_folder, write_model_folder
-from harness.build_context import BuildContext
+from harness.build.services import Services
+from harness.build_context import BuildContext, Score
 from harness.contributions import LIVE
-from harness.errors import ArtifactError, HarnessError, PluginError, StepError, one_line, place_of
+from harness.cost import cost_function
+from harness.errors import ArtifactError, HarnessError, PluginError, StepError, UnsupportedError, one_line, place_of
 from harness.host import Host, load_given
 from harness.options import restore_options
 
 if TYPE_CHECKING:
+    from harness.contributions import Implementation, Technique
     from harness.model import Data, Model
 
 
@@ -43,7 +48,8 @@ def build(request: Mapping[str, Any]) -> Mapping[str, Any]:
 class _Job:
     request: Mapping[str, Any]
     host: Host
-    context: BuildContext | None = None
+    services: Services | None = None
+    reference: Score | None = None
     lineage: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     fingerprint: str = ""
@@ -52,13 +58,21 @@ class _Job:
     def workdir(self) -> Path:
         return Path(self.request["workdir"])
 
+    @property
+    def serving(self) -> Services:
+        if self.services is None:
+            raise PluginError("a step ran before its model was loaded.")
+        return self.services
+
     def start(self) -> tuple[Any, str]:
         """The job's input: a parent's file, or a freshly loaded model."""
         if self.request["parent"]:
             parent = self.request["parent"]
             folder = read_model_folder(Path(self.request["model_folder"]))
-            self.context = self._context(folder.example(), folder.inputs, folder.outputs, folder.data())
+            self._serve(folder.example(), folder.inputs, folder.outputs, folder.data())
             self.fingerprint = parent["sha256"]
+            known = self.request["reference"]
+            self.reference = Score(value=known["accuracy"], n=known["accuracy_n"]) if known else None
             return Path(parent["path"]), parent["format"]
         return self._load()
 
@@ -67,18 +81,25 @@ class _Job:
         source = self.host.models.get(self.request["source"])
         model = source.contribution.load(self.request["ref"], Path(self.request["cache"]), self.request["seed"])
         data = self._data(model)
-        self.context = self._context(model.example, model.inputs, model.outputs, data)
+        services = self._serve(model.example, model.inputs, model.outputs, data)
+        if model.format == LIVE:
+            services.context = replace(services.context, original=model.payload)
         if self.request["write_model_folder"]:
             folder = Path(self.request["write_model_folder"])
             write_model_folder(folder, model, data)
-        self._record("source", self.request["ref"], source.provider, (None, model.format), started)
         target = self.workdir / "source"
         target.mkdir()
         if model.format != LIVE:
-            return Path(shutil.copy2(model.payload, target)), model.format
-        if any(step["kind"] == "technique" for step in self.request["steps"]):
-            self.fingerprint = self._fingerprint(model.payload, LIVE, target)
-        return model.payload, LIVE
+            value, size_bytes = Path(shutil.copy2(model.payload, target)), None
+        elif any(step["kind"] == "technique" for step in self.request["steps"]):
+            value = copy.deepcopy(model.payload)
+            self.fingerprint, size_bytes = self._fingerprint(value, LIVE, target)
+        else:
+            value, size_bytes = model.payload, None
+        self.reference = services.score(value, model.format)
+        self._record("source", self.request["ref"], source.provider, (value, model.format), started)
+        self.lineage[-1] |= self._facts(value, model.format, self.reference, size_bytes)
+        return value, model.format
 
     def _data(self, model: Model) -> Data:
         from harness.data import load_data, random_data
@@ -90,8 +111,8 @@ class _Job:
         self.notes.append("no data was given: agreement with the baseline is taken over random inputs")
         return random_data(model.inputs, model.example, self.request["seed"])
 
-    def _context(self, example: Any, inputs: Any, outputs: Any, data: Data) -> BuildContext:
-        return BuildContext(
+    def _serve(self, example: Any, inputs: Any, outputs: Any, data: Data) -> Services:
+        context = BuildContext(
             workdir=self.workdir,
             seed=self.request["seed"],
             threads=self.request["threads"],
@@ -101,25 +122,31 @@ class _Job:
             outputs=outputs,
             note=self.notes.append,
         )
+        self.services = Services(self.host, Path(self.request["cache"]), context)
+        return self.services
 
     def step(self, number: int, step: Mapping[str, Any], value: Any) -> tuple[Any, str]:
         """Do one step in a folder of its own."""
         started = time.perf_counter()
         folder = self.workdir / f"{number}-{step['format']}"
         folder.mkdir()
+        facts: Mapping[str, Any] = {}
         try:
             result = self._do(step, value, folder)
-            self._check(step, result, folder)
+            size_bytes = self._check(step, result, folder)
+            if step["kind"] == "technique":
+                facts = self._facts(result, step["format"], self.serving.score(result, step["format"]), size_bytes)
         except HarnessError as error:
             raise StepError(f"{step['label']}: {error.message}", hint=error.hint, plugin=step["provider"]) from error
         except (Exception, SystemExit) as error:
             message = f"{step['label']}: {one_line(error)}"
             raise StepError(message, hint=place_of(error), plugin=step["provider"]) from error
         self._record(step["kind"], step["label"], step["provider"], (result, step["format"]), started)
+        self.lineage[-1] |= facts
         return result, step["format"]
 
     def _do(self, step: Mapping[str, Any], value: Any, folder: Path) -> Any:
-        context = self._replaced(folder)
+        context = self.serving.context_in(folder, step["format"])
         if step["kind"] == "converter":
             converter = next(c for c in self.host.converters if c.name == step["name"] and c.plugin == step["plugin"])
             return converter.contribution.convert(value, context)
@@ -128,15 +155,48 @@ class _Job:
         ).contribution
         technique = self.host.techniques.get(implementation.technique).contribution
         options = restore_options(technique.options, step["options"])
-        return implementation.apply(value, options, context)
+        if step["cost"]:
+            context = replace(context, cost=self._cost())
+        if self.request["goal"] is None:
+            return implementation.apply(value, options, context)
+        goal = Goal(**self.request["goal"], reference=self.reference)
+        return pursue(goal, options, self._attempt(technique, implementation, value, context))
 
-    def _replaced(self, folder: Path) -> BuildContext:
-        if self.context is None:
-            raise PluginError("a step ran before its model was loaded.")
-        return replace(self.context, workdir=folder)
+    def _cost(self) -> Callable[[Any], float]:
+        if self.request["cost"] is None:
+            raise UnsupportedError(
+                "there is no device to estimate latency for in this backend.",
+                hint="Take another target, or a profile whose instruction set the backend has kernels for.",
+            )
+        self.notes.append(f"optimised for {self.request['cost']['name']}, by estimated latency")
+        return cost_function(self.request["cost"])
 
-    def _check(self, step: Mapping[str, Any], result: Any, folder: Path) -> None:
-        """Refuse a result outside the work folder, and a technique that changed nothing."""
+    def _attempt(
+        self, technique: Technique, implementation: Implementation, value: Any, context: BuildContext
+    ) -> Attempt:
+        def apply(options: Any, number: int) -> Any:
+            folder = context.workdir / f"try-{number}"
+            folder.mkdir()
+            return implementation.apply(value, options, replace(context, workdir=folder))
+
+        def fine_tune(module: Any) -> Any:
+            tuned = copy.deepcopy(module)
+            context.train(tuned, FINE_TUNING)
+            return tuned
+
+        data = self.serving.context.data
+        live = (implementation.produces or implementation.format) == LIVE
+        trainable = live and data is not None and "train" in data.splits and self.serving.trainer() is not None
+        return Attempt(
+            apply=apply,
+            score=context.score,
+            fine_tune=fine_tune if trainable else None,
+            gentler=technique.gentler,
+            note=context.note,
+        )
+
+    def _check(self, step: Mapping[str, Any], result: Any, folder: Path) -> int | None:
+        """Refuse a result outside the work folder, and a technique that changed nothing; return its size if live."""
         if step["format"] != LIVE:
             path = Path(result)
             if not path.exists() or folder.resolve() not in path.resolve().parents:
@@ -145,28 +205,41 @@ class _Job:
                     hint="A step writes into context.workdir and returns that path; tell the plugin's author.",
                 )
         if step["kind"] != "technique":
-            return
-        after = self._fingerprint(result, step["format"], folder)
+            return None
+        after, size_bytes = self._fingerprint(result, step["format"], folder)
         if after and after == self.fingerprint:
             raise ArtifactError(
                 "changed no operator and no weight.", hint="The model has nothing for it to work on; leave it out."
             )
         self.fingerprint = after
+        return size_bytes
 
-    def _fingerprint(self, value: Any, fmt: str, folder: Path) -> str:
-        """Content hash of a file, or of a live object saved to a scratch file; empty when nobody can tell."""
+    def _fingerprint(self, value: Any, fmt: str, folder: Path) -> tuple[str, int | None]:
+        """Content hash of a file, or of a live object saved for it, with its size then; empty when nobody can tell."""
         if fmt == LIVE:
-            saver = next((c.contribution for c in self.host.converters if c.contribution.source == LIVE), None)
-            if saver is None:
-                return ""
-            scratch = folder / "fingerprint"
-            scratch.mkdir()
-            value, fmt = saver.convert(value, self._replaced(scratch)), saver.target
+            with self.serving.saved(value, folder) as saved:
+                if saved is None:
+                    return "", None
+                return self._content(*saved), _size_bytes(saved[0])
+        return self._content(Path(value), fmt), None
+
+    def _content(self, path: Path, fmt: str) -> str:
         if fmt not in self.host.graph_readers:
             return ""
-        digest = self.host.graph_readers.get(fmt).contribution.content_sha256(Path(value))
-        shutil.rmtree(folder / "fingerprint", ignore_errors=True)
-        return digest
+        return self.host.graph_readers.get(fmt).contribution.content_sha256(path)
+
+    def _facts(self, value: Any, fmt: str, score: Score | None, size_bytes: int | None) -> dict[str, Any]:
+        """What the lineage says of a step beside its notes."""
+        parameters, macs = None, None
+        if fmt == LIVE and self.serving.trainer() is not None:
+            parameters, macs = self.serving.count(value)
+        elif fmt in self.host.graph_readers and fmt != LIVE:
+            graph = self.host.graph_readers.get(fmt).contribution.read(Path(value))
+            parameters, macs = graph.parameters, graph.macs
+        facts: dict[str, Any] = {"parameters": parameters, "macs": macs}
+        if score is not None:
+            facts |= {"accuracy": score.value, "accuracy_n": score.n}
+        return facts | ({"size_bytes": size_bytes} if size_bytes is not None else {})
 
     def _record(self, kind: str, name: str, provider: str, result: tuple[Any, str], started: float) -> None:
         value, fmt = result

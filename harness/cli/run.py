@@ -44,6 +44,14 @@ if TYPE_CHECKING:
 @click.option("--precision", type=float, default=None, metavar="SHARE",
               help="Stop measuring when the 95 % interval reaches no further than this share of the latency to either"
               " side.  [default: 0.03]")  # fmt: skip
+@click.option("--max-accuracy-drop", type=float, default=None, metavar="POINTS",
+              help="Most that a technique may lose of the model's accuracy on the validation rows: it is fine-tuned"
+              " and tried with weaker options until that holds.")  # fmt: skip
+@click.option("--goal-tries", type=int, default=None, metavar="N",
+              help="How many options a technique is tried with for that at most.  [default: 5]")  # fmt: skip
+@click.option("--robustness", is_flag=True, default=None,
+              help="Score quality on corrupted inputs too: noise, blur, contrast and shift of pictures; jitter,"
+              " scaling and a lost channel of sensors.")  # fmt: skip
 @click.option("--timeout", "timeout_s", type=float, default=None, metavar="SECONDS",
               help="Longest time that one step in a child process may take.  [default: 600]")  # fmt: skip
 @click.option("--memory-limit", "memory_limit_mb", type=int, default=None, metavar="MB",

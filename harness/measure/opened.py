@@ -40,7 +40,7 @@ class Opened:
     def ask_to_score(self) -> None:
         """Ask for the outputs on the test split, without waiting."""
         folder, outputs = str(self.subject.model_folder), str(self.scratch_outputs)
-        self.worker.send("score", model_folder=folder, outputs=outputs)
+        self.worker.send("score", model_folder=folder, outputs=outputs, corruptions=self.subject.corruptions)
 
     @property
     def scratch_outputs(self) -> Path:

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from harness.measure.subject import MeasureSettings, Subject
 
 
-def outputs_key(variant_sha256: str, model_key: str, backend: Sequence[Any], cpu: str) -> str:
+def outputs_key(
+    variant_sha256: str, model_key: str, backend: Sequence[Any], cpu: str, corruptions: Sequence[str] = ()
+) -> str:
     """What decides the outputs: the file, the rows, the runtime with its options and version, and the processor.
 
     The processor takes part because one int8 file gives different numbers on processors with and without
     dot-product instructions.
     """
-    return digest_of([variant_sha256, model_key, list(backend), cpu])
+    return digest_of([variant_sha256, model_key, list(backend), cpu, *corruptions])
 
 
 def score_apart(subjects: Sequence[Subject], settings: MeasureSettings) -> dict[str, Failure]:

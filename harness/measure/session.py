@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.build.model_folder import read_model_folder
 from harness.contributions import SessionOptions
+from harness.corruption import corrupt, rows_to_corrupt
 from harness.errors import PluginError
 from harness.host import load_given
 from harness.measure.memory import mark_peak, peak_rss_bytes, rss_bytes
@@ -114,23 +115,36 @@ class SessionSlot:
         return {"settle_ns": settle_ns, "settled": settled}
 
     def score(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Run every row of the test split and save the outputs to `request['outputs']`, an .npz file."""
+        """Run every row of the test split and save the outputs to `request['outputs']`, an .npz file.
+
+        Under each of `request['corruptions']` some of the rows are run again, corrupted.
+        """
+        import numpy as np
+
+        data = read_model_folder(Path(request["model_folder"])).data()
+        split = data.split("test")
+        if split is None:
+            raise PluginError("the model folder has no test split.")
+        saved = {f"y{i}": array for i, array in enumerate(self._run_rows(split.inputs))}
+        rows = rows_to_corrupt(len(split))
+        for name in request["corruptions"]:
+            corrupted = tuple(corrupt(x[rows], data.kind, name) for x in split.inputs)
+            saved[f"{name}.y0"] = self._run_rows(corrupted)[0]
+        with Path(request["outputs"]).open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **saved)
+        return {"rows": len(split)}
+
+    def _run_rows(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Outputs of every row, one array per output of the model."""
         import numpy as np
 
         if self.session is None:
             raise PluginError("scoring was asked for before opening.")
-        split = read_model_folder(Path(request["model_folder"])).data().split("test")
-        if split is None:
-            raise PluginError("the model folder has no test split.")
         collected: list[tuple[Any, ...]] = []
-        for row in range(len(split)):
-            call = self.session.bind(tuple(np.ascontiguousarray(x[row : row + 1]) for x in split.inputs))
-            call()
+        for row in range(len(inputs[0])):
+            self.session.bind(tuple(np.ascontiguousarray(x[row : row + 1]) for x in inputs))()
             collected.append(tuple(np.array(o) for o in self.session.outputs()))
-        stacked = {f"y{i}": np.concatenate(rows) for i, rows in enumerate(zip(*collected, strict=True))}
-        with Path(request["outputs"]).open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **stacked)
-        return {"rows": len(split)}
+        return tuple(np.concatenate(rows) for rows in zip(*collected, strict=True))
 
     def close(self, _request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Close the session."""

@@ -28,6 +28,7 @@ class Subject:
         outputs: Where its outputs on the test split belong; they are computed when the file is not there.
         versions: Versions of the distributions that the backend uses.
         baseline: Whether it is the unoptimised model, which is in every group.
+        corruptions: Names of the corruptions that it is scored under besides.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Subject:
     environment: Callable[[int], Mapping[str, str]]
     versions: Mapping[str, str] = field(default_factory=dict)
     baseline: bool = False
+    corruptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
