@@ -283,3 +283,54 @@ def test_a_format_out_of_reach_after_the_last_technique_is_said_with_what_is_rea
     assert refused.reason is SkipReason.NO_IMPLEMENTATION
     assert "squeeze is done on a" in refused.detail
     assert "reads b" in refused.detail
+
+
+def stages(make_host: MakeHost) -> Host:
+    names = {"narrow": "structure", "factor": "structure", "zeros": "sparsity", "train": "module", "freeze": "lowering",
+             "shrink": "artifact"}  # fmt: skip
+    return make_host(
+        techniques=[technique(name, stage) for name, stage in names.items()]
+        + [Technique(name=n, summary="", stage="artifact", options=Amount, excludes="precision") for n in ("i8", "f16")]
+    )
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "narrow+train+zeros+train+freeze+shrink",
+        "train+narrow",
+        "narrow+factor",
+        "zeros+zeros+train",
+        "train+shrink",
+        "i8",
+    ],
+)
+def test_an_order_in_which_every_technique_keeps_what_came_before_is_taken(recipe: str, make_host: MakeHost) -> None:
+    assert len(check_recipe(stages(make_host), parse_recipe(recipe))) == recipe.count("+") + 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "because", "right"),
+    [
+        ("zeros+narrow", "zeros makes zeros", "narrow+zeros"),
+        ("train+zeros+factor+i8", "zeros makes zeros", "factor+train+zeros+i8"),
+        ("freeze+train", "freeze makes a file", "train+freeze"),
+        ("freeze+zeros", "freeze makes a file", "zeros+freeze"),
+        ("shrink+narrow(amount=0.25)", "shrink makes a file", "narrow(amount=0.25)+shrink"),
+        ("shrink+freeze", "shrink makes a file", "freeze+shrink"),
+    ],
+)
+def test_an_order_that_would_lose_work_is_refused_with_the_one_that_does_not(
+    recipe: str, because: str, right: str, make_host: MakeHost
+) -> None:
+    host = stages(make_host)
+    with pytest.raises(RecipeError, match=because) as raised:
+        check_recipe(host, parse_recipe(recipe))
+    assert raised.value.hint == f"The order that works is: {right}"
+    assert check_recipe(host, parse_recipe(right))
+
+
+def test_two_techniques_that_decide_the_same_are_refused_in_one_recipe(make_host: MakeHost) -> None:
+    with pytest.raises(RecipeError, match="i8 and f16 both decide the precision") as raised:
+        check_recipe(stages(make_host), parse_recipe("i8+f16"))
+    assert "--recipe i8 --recipe f16" in raised.value.hint

@@ -3,13 +3,13 @@ allowed, judged on the validation split."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from harness.build_context import Score, Training
 from harness.errors import HarnessError
-from harness.options import as_mapping
+from harness.options import as_mapping, changed
 
 FINE_TUNING = Training(epochs=5.0, learning_rate=1e-3, keep_best=True)
 """What a live model gets when accuracy fell too far: a fifth of a usual learning rate, so that it is not unlearned."""
@@ -115,5 +115,5 @@ def _best(goal: Goal, new: _Found, old: _Found | None, attempt: Attempt) -> _Fou
 
 
 def _words(options: Any) -> str:
-    values: Mapping[str, Any] = as_mapping(options)
-    return ", ".join(f"{name}={value}" for name, value in values.items()) or "no options"
+    values = as_mapping(options)
+    return ", ".join(f"{name}={values[name]}" for name in sorted(changed(options))) or "default options"
