@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from harness.build.model_folder import ModelFolder, read_model_folder
@@ -17,17 +18,23 @@ from harness.measure.group import measure
 from harness.measure.score import outputs_key, score_apart
 from harness.measure.subject import MeasureSettings, Subject
 from harness.prediction import Device, predict
+from harness.profile_file import HOST
 from harness.quality import Reference, judge
 from harness.record import Failure, Measurement, Outcome, Quality, Record, Variant
 from harness.rows import Rows, describe_variant
+from harness.why.reasons import device_reasons, host_reasons
+from harness.why.side import Side
 
 if TYPE_CHECKING:
     from harness.build.cache import Cache
     from harness.build.variants import BuiltVariant
+    from harness.graph import OpGraph
     from harness.host import Host
     from harness.plan import Cell
     from harness.profile import DeviceProfile
     from harness.progress import Progress
+    from harness.why.cpu import CpuFacts
+    from harness.why.reason import Reason
 
 Prediction = Estimate | Failure
 
@@ -37,11 +44,13 @@ class Examined:
     """A cell that is ready to be run.
 
     Attributes:
+        graph: What the variant's file holds, or None where nobody can read it.
         predictions: By profile name, for the profiles whose rows are still open.
     """
 
     cell: Cell
     variant: Variant
+    graph: OpGraph | None
     folder: ModelFolder
     subject: Subject
     profiles: tuple[DeviceProfile, ...]
@@ -57,6 +66,7 @@ class Examiner:
     cache: Cache
     host: Host
     settings: MeasureSettings
+    cpu: CpuFacts
     progress: Progress
 
     def examine(self, cells: Sequence[Cell], built: Mapping[str, BuiltVariant | Failure]) -> None:
@@ -76,7 +86,8 @@ class Examiner:
         qualities = self._score(ready)
         for name, item in ready.items():
             for profile in item.profiles:
-                self.rows.write(self._record(item, profile, qualities.get(name), measured.get(name)))
+                record = self._record(item, profile, qualities.get(name), measured.get(name))
+                self.rows.write(replace(record, why=self._why(item, profile, ready, measured)))
 
     def _look(self, cell: Cell, result: BuiltVariant) -> Examined:
         """Look at a variant through every profile; rows that a profile rules out are written at once."""
@@ -99,6 +110,7 @@ class Examiner:
         return Examined(
             cell=cell,
             variant=variant,
+            graph=graph,
             folder=read_model_folder(folder),
             subject=self._subject(cell, result, folder),
             profiles=tuple(open_profiles),
@@ -171,6 +183,36 @@ class Examiner:
             measurement=measured if isinstance(measured, Measurement) else None,
             failure=failures[0] if failures else None,
         )
+
+    def _why(
+        self,
+        item: Examined,
+        profile: DeviceProfile,
+        ready: Mapping[str, Examined],
+        measured: Mapping[str, Measurement | Failure],
+    ) -> tuple[Reason, ...]:
+        """Why a variant is not faster than the baseline of its backend: here, and on the device."""
+        baseline = next((r for r in ready.values() if _is_baseline_of(r, item)), None)
+        backend = item.cell.backend.contribution
+        if baseline is None or backend.accelerator:
+            return ()
+        here = host_reasons(_side(baseline, measured), _side(item, measured), self.cpu)
+        family = backend.kernel_family.get(profile.isa)
+        estimated = isinstance(item.predictions[profile.name], Estimate)
+        if profile.name == HOST or not family or not estimated or baseline.graph is None or item.graph is None:
+            return here
+        return here + device_reasons(baseline.graph, item.graph, profile, kernel_family=family)
+
+
+def _is_baseline_of(other: Examined, item: Examined) -> bool:
+    return other.cell.baseline and not item.cell.baseline and other.cell.backend_text == item.cell.backend_text
+
+
+def _side(item: Examined, measured: Mapping[str, Measurement | Failure]) -> Side:
+    found = measured.get(item.subject.name)
+    if not isinstance(found, Measurement):
+        return Side(graph=item.graph)
+    return Side(graph=item.graph, operators=found.operators, latency_ns=median(found.latency_ns))
 
 
 def _judge(item: Examined, outputs: Path, reference: Reference | None) -> Quality | Failure:

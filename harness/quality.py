@@ -67,13 +67,27 @@ def judge(outputs: Path, data: Data, reference: Reference | None) -> Quality:
 
 def _standing(predicted: Array, labels: Array | None) -> dict[str, Any]:
     """What can be said of outputs by themselves."""
+    found: dict[str, Any] = {"value": None, "lo95": None, "hi95": None, "n": 0, "agreement": None, "agreement_n": 0}
     right = _right(predicted, labels)
     if right is None:
-        return {"value": None, "lo95": None, "hi95": None, "n": 0, "agreement": None, "agreement_n": 0}
+        return found
     low, high = wilson(int(right.sum()), len(right))
-    return {
-        "value": float(right.mean()), "lo95": low, "hi95": high, "n": len(right), "agreement": None, "agreement_n": 0,
-    }  # fmt: skip
+    return found | {"value": float(right.mean()), "lo95": low, "hi95": high, "n": len(right), "right": _bits(right)}
+
+
+def _bits(right: Array) -> str:
+    import numpy as np
+
+    return np.packbits(right).tobytes().hex()
+
+
+def rows_right(quality: Quality) -> Array | None:
+    """For each labelled row whether it is right, `(n,)` booleans; None without labels."""
+    import numpy as np
+
+    if not quality.right:
+        return None
+    return np.unpackbits(np.frombuffer(bytes.fromhex(quality.right), np.uint8))[: quality.n].astype(bool)
 
 
 def _against(predicted: Array, expected: Array, labels: Array | None, groups: Array | None) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from harness.contributions import OperatorTime
 from harness.estimate.interval import Estimate
+from harness.why.reason import Reason
 
 SCHEMA = 1
 """Version of a line of records.jsonl. 1: first."""
@@ -171,6 +173,9 @@ class Measurement:
         group: Cells of one group were timed interleaved with each other.
         processes: One reading per fresh process.
         energy: What a meter read of the first process; None without a meter, and environment.json says why.
+        operators: Where the time of one inference goes, by the runtime's own profiler in the first process after
+            everything was timed; empty when it has none.
+        operators_problem: Why they could not be read, else "".
     """
 
     threads: int
@@ -187,6 +192,8 @@ class Measurement:
     group: str
     processes: tuple[ProcessReading, ...]
     energy: EnergyReading | None = None
+    operators: tuple[OperatorTime, ...] = ()
+    operators_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +241,8 @@ class Quality:
         drop: The reference's value less this one's over the same rows; negative where this is better.
         drop_lo95, drop_hi95: Ends of its paired 95 % interval.
         robustness: The same under corrupted inputs; empty unless asked for.
+        right: Which of the labelled rows, in order, are right: bits from the highest of the first byte on, as hex
+            digits; "" without labels. Two records over the same data are compared row by row with it.
     """
 
     metric: str
@@ -254,6 +263,7 @@ class Quality:
     drop_lo95: float | None = None
     drop_hi95: float | None = None
     robustness: tuple[CorruptedQuality, ...] = ()
+    right: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +295,9 @@ class Record:
     `outcome` is `measured` (timed on this machine), `simulated` (an accelerator imitated, numbers computed on this
     processor, never timed), `skipped` or `failed`. A cell whose quality could not be scored is `failed` at stage
     `quality`, and keeps its measurement where it had one.
+
+    `why` says what keeps the variant from being faster than the baseline of its backend, here and on the device; it
+    may say so of one that is faster.
     """
 
     schema: int
@@ -301,4 +314,5 @@ class Record:
     estimate: Estimate | None = None
     quality: Quality | None = None
     failure: Failure | None = None
+    why: tuple[Reason, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)

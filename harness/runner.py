@@ -12,6 +12,7 @@ from harness.build.builder import BuildSettings
 from harness.build.cache import open_cache
 from harness.build.variants import build_variants
 from harness.cost import cost_model
+from harness.detect import detect
 from harness.environment import describe_environment, usable_cores
 from harness.errors import ConfigurationError, UsageError
 from harness.examination import Examiner
@@ -28,6 +29,7 @@ from harness.record import SkipReason
 from harness.route import NoRoute
 from harness.rows import Rows, skip
 from harness.run_folder import PLAN, RecordLog, create_run_folder, read_records
+from harness.why.cpu import cpu_facts
 
 if TYPE_CHECKING:
     from harness.progress import Progress
@@ -143,6 +145,7 @@ def _run_cells(cells: Sequence[Cell], rows: Rows, prepared: Prepared, progress: 
         cache=settings.cache,
         host=prepared.host,
         settings=_measure_settings(prepared, len(models)),
+        cpu=cpu_facts(detect()),
         progress=progress,
     )
     for model in models:

@@ -10,7 +10,7 @@ import pytest
 
 from harness.measure.statistics import wilson
 from harness.model import Data, Split
-from harness.quality import Reference, judge
+from harness.quality import Reference, judge, rows_right
 from harness.record import Quality
 
 
@@ -150,3 +150,52 @@ def test_a_file_without_outputs_is_a_key_error(tmp_path: Path) -> None:
 
 def test_integers_are_scored_as_well(tmp_path: Path) -> None:
     assert score(tmp_path, one_hot([0, 1]).astype(np.int8) * 127, [0, 1]).value == 1.0
+
+
+def test_points_lost_are_paired_row_by_row_with_the_reference(tmp_path: Path) -> None:
+    labels = [0, 1, 2, 0] * 25
+    expected = one_hot(labels)
+    outputs = one_hot([1, *labels[1:]])
+    quality = score(tmp_path, outputs, labels, expected)
+    assert quality.drop == pytest.approx(0.01)
+    assert quality.drop_lo95 is not None
+    assert quality.drop_hi95 is not None
+    assert quality.drop_lo95 < 0.01 < quality.drop_hi95 < 0.07
+
+
+def test_divergence_is_zero_for_equal_scores_and_that_of_the_formula_else(tmp_path: Path) -> None:
+    scores = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 1.0]])
+    assert score(tmp_path, scores, None, scores + 5).kl_mean == pytest.approx(0, abs=1e-9)  # softmax ignores an offset
+    p, q = np.array([0.7, 0.2, 0.1]), np.array([0.6, 0.3, 0.1])
+    found = score(tmp_path, np.log(q)[None], None, np.log(p)[None]).kl_mean
+    assert found == pytest.approx(float((p * np.log(p / q)).sum()))
+    assert score(tmp_path, q[None], None, p[None]).kl_mean == pytest.approx(found)  # outputs that are probabilities
+
+
+def test_agreement_has_an_interval(tmp_path: Path) -> None:
+    quality = score(tmp_path, one_hot([0] * 100), None, one_hot([0] * 98 + [1] * 2))
+    assert (quality.agreement_lo95, quality.agreement_hi95) == wilson(98, 100)
+
+
+def test_which_rows_are_right_can_be_read_back(tmp_path: Path) -> None:
+    labels = [0, 1, 2, -1, 0, 1, 2, 0, 1, 2]
+    predicted = [0, 0, 2, 1, 0, 1, 1, 0, 1, 2]
+    right = rows_right(score(tmp_path, one_hot(predicted), labels))
+    assert right is not None
+    assert right.tolist() == [True, False, True, True, True, False, True, True, True]
+    assert rows_right(score(tmp_path, one_hot([0, 1]), None)) is None
+
+
+def test_quality_under_a_corruption_is_compared_with_the_reference_under_the_same(tmp_path: Path) -> None:
+    def both(name: str, clean: list[int], noisy: list[int]) -> Path:
+        path = tmp_path / name
+        with path.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **{"y0": one_hot(clean), "noise.y0": one_hot(noisy)})
+        return path
+
+    labels = [0, 1, 2, 0]
+    reference = Reference(outputs=both("expected.npz", labels, [0, 1, 1, 1]), name="baseline in b")
+    quality = judge(both("outputs.npz", labels, [0, 0, 1, 1]), data(labels), reference)
+    (found,) = quality.robustness
+    assert (found.corruption, found.value, found.n) == ("noise", 0.25, 4)
+    assert (found.drop, found.agreement) == (0.25, 0.75)

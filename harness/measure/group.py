@@ -14,6 +14,7 @@ from statistics import median
 
 import psutil
 
+from harness.contributions import OperatorTime
 from harness.digest import digest_of
 from harness.errors import HarnessError
 from harness.measure.energy import read_energy
@@ -21,6 +22,7 @@ from harness.measure.opened import Opened, failure_of, kept, open_all, prepare_a
 from harness.measure.score import score_opened
 from harness.measure.statistics import median_interval, summarise
 from harness.measure.subject import MeasureSettings, Subject
+from harness.process.worker import RemoteError
 from harness.record import EnergyReading, Failure, Measurement
 
 FEWEST_ROUNDS = 6
@@ -47,6 +49,8 @@ class _Group:
     readings: dict[str, list[Opened]] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     energy: dict[str, EnergyReading] = field(default_factory=dict)
+    operators: dict[str, tuple[OperatorTime, ...]] = field(default_factory=dict)
+    operator_problems: dict[str, str] = field(default_factory=dict)
 
 
 def measure(subjects: Sequence[Subject], settings: MeasureSettings, say: Say) -> dict[str, Result]:
@@ -95,6 +99,7 @@ def _measure_group(group: _Group, subjects: Sequence[Subject]) -> list[Subject]:
             _rounds(group, opened, process)
             if process == 0:
                 _energy(group, opened)
+                _operators(group, opened)
                 _score(group, opened)
         finally:
             _close(group, opened)
@@ -192,6 +197,24 @@ def _energy(group: _Group, opened: list[Opened]) -> None:
     group.failures |= failures
 
 
+def _operators(group: _Group, opened: list[Opened]) -> None:
+    """Read operator by operator where the time goes: one session after another, after everything was timed.
+
+    A runtime whose profiler fails loses this table and nothing else; a process that dies of it is a failure.
+    """
+    group.say("operators")
+    for session in opened:
+        name = session.subject.name
+        if name in group.failures:
+            continue
+        try:
+            group.operators[name] = session.operators(group.settings.threads)
+        except RemoteError as error:
+            group.operator_problems[name] = error.message
+        except HarnessError as error:
+            group.failures[name] = failure_of(session, "measure", error)
+
+
 def _score(group: _Group, opened: list[Opened]) -> None:
     group.say("scoring")
     alive = [o for o in opened if o.subject.name not in group.failures]
@@ -252,4 +275,6 @@ def _measurement(group: _Group, name: str, stopped: str, identity: str) -> Measu
         group=identity,
         processes=readings,
         energy=group.energy.get(name),
+        operators=group.operators.get(name, ()),
+        operators_problem=group.operator_problems.get(name, ""),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from harness.contributions import OperatorTime
 from harness.errors import HarnessError
 from harness.measure.subject import Subject
 from harness.process.worker import Worker, first_to_answer
@@ -49,13 +50,20 @@ class Opened:
 
     def ask_to_open(self, threads: int) -> None:
         """Ask the child to open the variant and run it once, without waiting."""
-        self.worker.send(
-            "open",
-            path=str(self.subject.path),
-            model_folder=str(self.subject.model_folder),
-            threads=threads,
-            options=dict(self.subject.options),
-        )
+        self.worker.send("open", **self._opening(threads))
+
+    def operators(self, threads: int) -> tuple[OperatorTime, ...]:
+        """Time of each operator by the runtime's own profiler; empty when it has none."""
+        found = self.worker.request("operators", **self._opening(threads))["operators"] or ()
+        return tuple(OperatorTime(**operator) for operator in found)
+
+    def _opening(self, threads: int) -> dict[str, Any]:
+        return {
+            "path": str(self.subject.path),
+            "model_folder": str(self.subject.model_folder),
+            "threads": threads,
+            "options": dict(self.subject.options),
+        }
 
     def warm(self, calls: int) -> None:
         """Warm up until steady; `calls` per sample, or 0 to calibrate."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,9 @@ VISIT_NS = 15_000_000
 """A visit takes as many samples as fit into this, at least one."""
 
 MOST_SAMPLES = 8
+
+OPERATOR_REPEATS = 20
+"""Inferences that an operator's time is the median of: shares of time are wanted, not milliseconds."""
 
 
 @dataclass(slots=True)
@@ -145,6 +148,20 @@ class SessionSlot:
             self.session.bind(tuple(np.ascontiguousarray(x[row : row + 1]) for x in inputs))()
             collected.append(tuple(np.array(o) for o in self.session.outputs()))
         return tuple(np.concatenate(rows) for rows in zip(*collected, strict=True))
+
+    def operators(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Time of each operator that the runtime executes, by its own profiler; None when it has none."""
+        backend = self._backend()
+        if backend.operators is None:
+            return {"operators": None}
+        folder = read_model_folder(Path(request["model_folder"]))
+        options = SessionOptions(
+            threads=request["threads"],
+            options=restore_options(backend.options, request["options"]),
+            inputs=folder.inputs,
+        )
+        found = backend.operators(Path(request["path"]), options, folder.example(), OPERATOR_REPEATS)
+        return {"operators": [asdict(operator) for operator in found]}
 
     def close(self, _request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Close the session."""

@@ -125,6 +125,8 @@ def _all(axes: Axes, profile: str) -> tuple[Column, ...]:
         # its heading is as narrow as its numbers: every speed is measured, and here
         replace(column("speed", "against baseline", _speed, "measured"), short="speed\nhere"),
         later,
+        column("drop", "points lost", _drop, short="lost", unit=""),
+        column("kl", "divergence", _divergence, short="KL\nnats"),
         column("download", "download", _download),
         column("energy", f"{profile} energy", _energy, "estimated", short=f"{profile} mJ", unit="mJ"),
         column("host-energy", "host energy", _host_energy, "measured", short="host mJ", unit="mJ"),
@@ -165,14 +167,32 @@ def _quality(row: Row) -> Cell:
 
 
 def _agreement(row: Row) -> Cell:
-    found = agreement(row)
-    if found is None or row.quality is None:
+    found, quality = agreement(row), row.quality
+    if found is None or quality is None:
         return DASH
+    ends = quality.agreement_lo95, quality.agreement_hi95
+    bracket = f"[{ends[0] * 100:.1f}, {ends[1] * 100:.1f}] " if ends[0] is not None and ends[1] is not None else ""
     return Cell(
         value=units.percent(found.value),
-        detail=f"of {row.quality.agreement_n:,}",
+        detail=f"{bracket}of {quality.agreement_n:,}",
         order=found.value,
     )
+
+
+def _drop(row: Row) -> Cell:
+    """Points of the metric lost against the reference over the same rows, with the paired interval."""
+    found = row.quality
+    if found is None or found.drop is None or found.drop_lo95 is None or found.drop_hi95 is None or row.baseline:
+        return DASH
+    value, low, high = (0.0 if abs(x) < 0.0005 else x * 100 for x in (found.drop, found.drop_lo95, found.drop_hi95))
+    return Cell(value=f"{value:.1f}", detail=f"[{low:.1f}, {high:.1f}]", order=found.drop)
+
+
+def _divergence(row: Row) -> Cell:
+    found = row.quality.kl_mean if row.quality else None
+    if found is None or row.baseline:
+        return DASH
+    return Cell(value=f"{found:.2g}" if found >= 1e-6 else "0", order=found)
 
 
 def _speed(row: Row) -> Cell:

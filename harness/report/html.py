@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from harness.report import prose, units
 from harness.report.columns import Cell, Column, Kind, columns, rows_scored
 from harness.report.plot import Bar, Scale, Scatter, bar, bar_scale, scatter, series
+from harness.report.robustness import RobustnessTable, robustness
+from harness.report.why import Explained, explained
 
 if TYPE_CHECKING:
     import jinja2
@@ -91,6 +93,8 @@ class View:
     colours: tuple[tuple[str, int], ...]
     wide: Scatter | None
     narrow: Scatter | None
+    explained: tuple[Explained, ...]
+    robustness: RobustnessTable | None
 
 
 def render_html(report: Report) -> str:
@@ -172,6 +176,8 @@ def _view(number: int, section: Section) -> View:
         colours=tuple(colours.items()),
         wide=scatter(section, *WIDE),
         narrow=scatter(section, *NARROW),
+        explained=explained(section),
+        robustness=robustness(section),
     )
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from harness.report import prose
 from harness.report.columns import Column, columns, rows_scored
+from harness.report.robustness import robustness
+from harness.report.why import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +59,8 @@ def _section(section: Section) -> Iterator[str]:
         yield ""
     if section.rows:
         yield from _table(section)
+        yield from _why(section)
+        yield from _robustness(section)
         yield from _origins(section)
     if section.missing:
         yield from _missing(section)
@@ -116,6 +120,34 @@ def _origins(section: Section) -> Iterator[str]:
             yield f"  {number}. {escape(prose.step(step))}"
             yield from (f"     - {escape(note)}" for note in step.notes)
         told.append(origin)
+    yield ""
+
+
+def _why(section: Section) -> Iterator[str]:
+    found = explained(section)
+    if not found:
+        return
+    yield f"### {prose.WHY}"
+    yield ""
+    for row in found:
+        speed = f" ({escape(row.speed)})" if row.speed else ""
+        yield f"- **{escape(row.name)}**{speed}"
+        yield from (f"  - {escape(reason)}" for reason in row.reasons)
+    yield ""
+
+
+def _robustness(section: Section) -> Iterator[str]:
+    found = robustness(section)
+    if found is None:
+        return
+    yield f"### {prose.ROBUSTNESS}"
+    yield ""
+    yield f"| variant | backend | {' | '.join(escape(name) for name in ('clean', *found.corruptions))} |"
+    yield f"|---|---|{'--:|' * (1 + len(found.corruptions))}"
+    for recipe, backend, cells in found.rows:
+        yield f"| {escape(recipe)} | {escape(backend)} | {' | '.join(escape(cell) for cell in cells)} |"
+    yield ""
+    yield escape(prose.robustness_words(found.n))
     yield ""
 
 

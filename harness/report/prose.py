@@ -32,6 +32,17 @@ WORDS = (
         ),
     ),
     ("faster, slower", "The 95 % interval of the ratio to the baseline of the same backend excludes 1."),
+    (
+        "points lost",
+        (
+            "Accuracy of the baseline less that of the row over the same test rows, in points, with the paired 95 %"
+            " interval; negative where the row is better."
+        ),
+    ),
+    (
+        "divergence",
+        "Mean Kullback-Leibler divergence of the class probabilities from the baseline's, in nats; 0 is the same.",
+    ),
     ("no difference shown", "That interval includes 1, or two intervals overlap. It does not say that both are equal."),
     (
         "Pareto-optimal",
@@ -42,6 +53,9 @@ WORDS = (
     ),
 )
 """What the words of a report mean."""
+
+WHY = "Why is it not faster?"
+ROBUSTNESS = "Quality under corrupted inputs"
 
 MOSTLY = 0.95
 """Share of parameters that are not zero above which zeros are worth no word: rounding to int8 makes some."""
@@ -98,9 +112,15 @@ def method_facts(method: Method) -> tuple[tuple[str, str], ...]:
 
 
 def step(taken: LineageStep) -> str:
-    """One step of a lineage with its size and time; its notes are not part of it."""
-    size = units.size(taken.size_bytes) if taken.size_bytes is not None else "live object"
-    return f"{taken.name}: {taken.format}, {size}, {taken.seconds:.1f} s, by {taken.plugin}"
+    """One step of a lineage with its size, work, accuracy and time; its notes are not part of it."""
+    facts = [taken.format, units.size(taken.size_bytes) if taken.size_bytes is not None else "live object"]
+    if taken.parameters is not None:
+        facts.append(f"{units.scaled_count(taken.parameters)} parameters")
+    if taken.macs is not None:
+        facts.append(f"{units.scaled_count(taken.macs)} MACs")
+    if taken.accuracy is not None:
+        facts.append(f"{units.percent(taken.accuracy)} of {taken.accuracy_n:,} validation rows right")
+    return f"{taken.name}: {', '.join(facts)}, {taken.seconds:.1f} s, by {taken.plugin}"
 
 
 def variant_facts(variant: Variant) -> str:
@@ -118,6 +138,14 @@ def variant_facts(variant: Variant) -> str:
     if variant.cached:
         parts.append("from the cache")
     return "; ".join(parts)
+
+
+def robustness_words(n: int) -> str:
+    """How to read the table of corrupted inputs."""
+    return (
+        f"Each corruption was applied to {n:,} test rows. In brackets the points gained on the baseline under the same"
+        " corruption, with the paired 95 % interval."
+    )
 
 
 def told_before(origin: Origin, told: Sequence[Origin]) -> tuple[Origin | None, int]:

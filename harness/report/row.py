@@ -11,6 +11,7 @@ from harness.measure.statistics import LatencySummary, RatioSummary, ratio, summ
 if TYPE_CHECKING:
     from harness.estimate.interval import Estimate
     from harness.record import EnergyReading, Measurement, Quality, Record, Variant
+    from harness.why.reason import Reason
 
 BASELINE = "baseline"
 
@@ -40,6 +41,7 @@ class Row:
         host_energy: What a meter of this machine read, None without one.
         estimate: What is predicted for the profile.
         notes: What a reader must know of this row alone.
+        why: What keeps it from being faster than the baseline of its backend, here and on the device.
     """
 
     recipe: str
@@ -57,6 +59,7 @@ class Row:
     quality: Quality | None
     variant: Variant | None
     notes: tuple[str, ...]
+    why: tuple[Reason, ...] = ()
 
 
 def build_rows(records: Sequence[Record]) -> tuple[Row, ...]:
@@ -94,6 +97,7 @@ def _row(record: Record, baseline: Measurement | None) -> Row:
         quality=record.quality,
         variant=record.variant,
         notes=tuple(_notes(record, timed, host)),
+        why=record.why,
     )
 
 
@@ -125,6 +129,8 @@ def _notes(record: Record, timed: Measurement | None, host: LatencySummary | Non
         yield "timing stopped at its budget, before the interval was as narrow as asked for"
     if timed and timed.energy:
         yield _energy_note(timed.energy)
+    if timed and timed.operators_problem:
+        yield f"the times of its operators could not be read: {timed.operators_problem}"
     estimate = record.estimate
     if estimate:
         yield from _estimate_notes(estimate)

@@ -143,7 +143,7 @@ def test_a_missing_number_is_a_dash_that_sorts_last(page: Page) -> None:
 def test_a_column_without_any_number_is_named_instead_of_shown(factory: dict[str, Any]) -> None:
     estimate = factory["estimate"](0.9, energy_mj=None, energy_above_idle_mj=None)
     text = render_html(build_report([factory["record"](estimate=estimate)], {}))
-    names = "against baseline, measured; rpi4 energy, estimated; host energy, measured"
+    names = "against baseline, measured; points lost; divergence; rpi4 energy, estimated; host energy, measured"
     assert f"Not known for any row: {names}." in text
 
 
