@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness import AVAILABLE, Availability, Backend, Session, SessionOptions, hookimpl
+from harness import AVAILABLE, Availability, Backend, OperatorTime, Session, SessionOptions, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 HARNESS_API = 1
@@ -53,6 +53,12 @@ def _open(path: Path, options: SessionOptions) -> Session:
     return open_model(path, options)
 
 
+def _operators(path: Path, options: SessionOptions, inputs: tuple[Any, ...], repeats: int) -> Sequence[OperatorTime]:
+    from bench_onnxruntime.operator_times import operator_times
+
+    return operator_times(path, options, inputs, repeats)
+
+
 @hookimpl
 def harness_backends() -> Iterable[Backend]:
     """Yield ONNX Runtime on the processor."""
@@ -62,6 +68,7 @@ def harness_backends() -> Iterable[Backend]:
         reads=("onnx",),
         prepare=_prepare,
         open=_open,
+        operators=_operators,
         kernel_family={"aarch64": "mlas", "x86_64": "mlas"},
         options=OnnxRuntimeOptions,
         available=_available,
