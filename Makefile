@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # Linux users who want no CUDA build of torch name PyTorch's CPU index here.
 TORCH_INDEX ?=
 
-.PHONY: demo test check fmt docs bench clean
+.PHONY: demo test check fmt docs bench study clean
 
 demo: $(VENV)/.installed-all
 	$(BIN)/bench run --profile rpi4
@@ -28,6 +28,10 @@ docs: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/bench -o addopts=--import-mode=importlib -o python_files='bench_*.py' --benchmark-only
+
+# Every technique on real data with three seeds: about an hour on two cores. What is there already is not run again.
+study: $(VENV)/.installed-all
+	$(BIN)/python reports/study.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
