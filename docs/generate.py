@@ -99,7 +99,8 @@ def techniques() -> str:
     for item in host.techniques:
         technique = item.contribution
         formats = sorted({i.contribution.format for i in host.implementations if i.contribution.technique == item.name})
-        needs = f" Needs {' and '.join(sorted(technique.needs))} data." if technique.needs else ""
+        needed = sorted(technique.needs_with(technique.options()))
+        needs = f" Needs {' and '.join(needed)} data." if needed else ""
         done_on = ", ".join(f"`{name}`" for name in formats)
         rows.append(
             (f"`{item.name}`", f"{technique.summary}.{needs}", done_on, _options(technique.options), technique.source)
