@@ -60,6 +60,7 @@ def _handlers() -> Mapping[str, Handler]:
         "run": opened.run,
         "rest": opened.rest,
         "score": opened.score,
+        "operators": opened.operators,
         "close": opened.close,
         "sweep_prepare": sweep.prepare,
         "sweep_open": sweep.open,

@@ -337,7 +337,7 @@ def test_without_any_label_soft_targets_alone_are_used_and_said(module, context,
 
 
 def test_labels_alone_without_any_label_are_refused(module, context, split):
-    with pytest.raises(UnsupportedError, match="alpha=0: learns from labels alone.*alpha=1 needs no labels"):
+    with pytest.raises(UnsupportedError, match=r"alpha=0: learns from labels alone.*alpha=1 needs no labels"):
         soft(module, with_labels(context, split, np.full(ROWS, -1)), alpha=0.0)
 
 
@@ -359,6 +359,19 @@ def test_the_last_map_of_each_size_is_chosen(module, context):
     maps = feature_maps(module, (torch.zeros(1, 2, 8, 8),))
     assert [str(found) for found in choose(maps)] == ["1 (8×8×8)", "4 (8×4×4)", "7 (16×2×2)"]
     assert not hooks(module)
+
+
+def test_sizes_that_only_padding_or_pooling_gives_are_no_stages():
+    network = nn.Sequential(
+        nn.ZeroPad2d(1),
+        nn.Conv2d(2, 4, 3),
+        nn.MaxPool2d(2),
+        nn.ZeroPad2d(1),
+        nn.Conv2d(4, 4, 3, stride=2),
+        nn.Flatten(),
+    ).append(nn.Linear(16, 3))
+    maps = feature_maps(network, (torch.zeros(1, 2, 8, 8),))
+    assert [found.name for found in choose(maps)] == ["1", "4"]
 
 
 def test_evenly_spaced_layers_are_chosen_where_no_size_changes():
@@ -419,7 +432,7 @@ def test_the_aligned_pairs_are_noted_and_adapters_are_trained_along_where_channe
 def test_named_layers_are_aligned_and_unknown_ones_refused(module, context, notes):
     feature(module, context, layers=("2", "7"))
     assert "aligned, teacher with student: 2 (8×4×4) with 2 (8×4×4); 7 (16×2×2) with 7 (16×2×2)" in notes
-    with pytest.raises(UnsupportedError, match="no feature map 'stem'.*among others"):
+    with pytest.raises(UnsupportedError, match=r"no feature map 'stem'.*among others"):
         feature(module, context, layers=("stem",))
 
 

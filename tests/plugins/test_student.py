@@ -301,6 +301,11 @@ def test_a_model_that_cannot_be_the_student_is_refused(payload, fmt, message, te
         student(teacher, loading(context, payload, fmt), student="zoo:other")
 
 
+def test_a_student_that_is_no_model_is_refused_with_the_words_that_there_are(teacher, context):
+    with pytest.raises(UnsupportedError, match=r"student=widht: .*A student is current, width, pruned or"):
+        student(teacher, context, student="widht")
+
+
 def test_a_model_that_came_as_a_file_has_no_teacher(context):
     with pytest.raises(UnsupportedError, match="a model that comes as a live network"):
         teacher_of(dataclasses.replace(context, original=None))
