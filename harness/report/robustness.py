@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.report import units
@@ -34,13 +34,14 @@ def robustness(section: Section) -> RobustnessTable | None:
         return None
     return RobustnessTable(
         corruptions=names,
-        rows=tuple((row.recipe, row.backend, _cells(quality, names)) for row, quality in scored),
+        rows=tuple((row.recipe, row.backend, _cells(quality, names, row.baseline)) for row, quality in scored),
         n=max(c.n for _, quality in scored for c in quality.robustness),
     )
 
 
-def _cells(quality: Quality, names: tuple[str, ...]) -> tuple[str, ...]:
-    by_name = {c.corruption: c for c in quality.robustness}
+def _cells(quality: Quality, names: tuple[str, ...], alone: bool) -> tuple[str, ...]:  # noqa: FBT001 - a fact of the row
+    """Cells of a row; `alone` where it is the baseline, which gains nothing on itself."""
+    by_name = {c.corruption: replace(c, drop=None) if alone else c for c in quality.robustness}
     return (_clean(quality), *(_cell(by_name[name]) if name in by_name else units.MISSING for name in names))
 
 

@@ -50,7 +50,7 @@ def dense_zeros(given: Comparison) -> Reason | None:
         f"{percent(zeros)} of the {macs / 1e6:.3g} million multiply-accumulates have a weight of zero (baseline: "
         f"{percent(before)}), and dense kernels do them all the same."
     )
-    return given.reason(Cause.DENSE_ZEROS, share, text, counted=share is None)
+    return given.reason(Cause.DENSE_ZEROS, share, text, counted=True)
 
 
 def odd_channels(given: Comparison) -> Reason | None:
