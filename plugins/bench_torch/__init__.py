@@ -19,9 +19,13 @@ from harness import (
     GraphReader,
     Model,
     ModelSource,
+    OperatorTime,
     OpGraph,
     Session,
     SessionOptions,
+    Trained,
+    Trainer,
+    Training,
     hookimpl,
 )
 
@@ -81,6 +85,30 @@ def _open(path: Path, options: SessionOptions) -> Session:
     return open_program(path, options)
 
 
+def _operators(path: Path, options: SessionOptions, inputs: tuple[Any, ...], repeats: int) -> tuple[OperatorTime, ...]:
+    from bench_torch.operator_times import operators
+
+    return operators(path, options, inputs, repeats)
+
+
+def _train(module: Any, training: Training, context: BuildContext) -> Trained:
+    from bench_torch.trainer import train
+
+    return train(module, training, context)
+
+
+def _predict(module: Any, inputs: tuple[Any, ...]) -> Any:
+    from bench_torch.trainer import predict
+
+    return predict(module, inputs)
+
+
+def _count(module: Any, example: tuple[Any, ...]) -> tuple[int, int]:
+    from bench_torch.trainer import count
+
+    return count(module, example)
+
+
 def _environment(threads: int) -> Mapping[str, str]:
     return {
         "OMP_NUM_THREADS": str(threads),
@@ -104,6 +132,12 @@ def _to_pt2(path: Path, context: BuildContext) -> Path:
 
 def _to_onnx(path: Path, context: BuildContext) -> Path:
     from bench_torch.onnx_export import convert
+
+    return convert(path, context)
+
+
+def _program_to_onnx(path: Path, context: BuildContext) -> Path:
+    from bench_torch.onnx_from_program import convert
 
     return convert(path, context)
 
@@ -167,6 +201,20 @@ def harness_models() -> Iterable[ModelSource]:
 
 
 @hookimpl
+def harness_trainers() -> Iterable[Trainer]:
+    """Yield the trainer of live torch modules."""
+    yield Trainer(
+        name="torch",
+        summary="AdamW with warm-up and cosine, cross-entropy or the technique's own loss, the same numbers each time",
+        train=_train,
+        predict=_predict,
+        count=_count,
+        available=_torch,
+        requires=("torch", "numpy"),
+    )
+
+
+@hookimpl
 def harness_converters() -> Iterable[Converter]:
     """Yield the ways from a live module to files."""
     yield Converter(
@@ -178,6 +226,15 @@ def harness_converters() -> Iterable[Converter]:
         target="onnx",
         convert=_to_onnx,
         cost=3,
+        available=_exporter,
+        requires=("torch", "onnx", "onnxscript", "onnxruntime"),
+    )
+    # Dearer than from the checkpoint, for what has one: it is for what leaves a module as a program.
+    yield Converter(
+        source="pt2",
+        target="onnx",
+        convert=_program_to_onnx,
+        cost=4,
         available=_exporter,
         requires=("torch", "onnx", "onnxscript", "onnxruntime"),
     )
@@ -202,6 +259,7 @@ def harness_backends() -> Iterable[Backend]:
         kernel_family={"aarch64": "torch", "x86_64": "torch"},
         options=TorchOptions,
         available=_torch,
+        operators=_operators,
         environment=_environment,
         requires=("torch",),
     )

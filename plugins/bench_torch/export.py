@@ -91,8 +91,13 @@ def run(module: nn.Module, example: Tensors) -> Tensors:
     return tuple(outputs)
 
 
-def compare(what: str, got: Tensors, module: nn.Module, example: Tensors) -> str:
+def compare(
+    what: str, got: Tensors, module: nn.Module, example: Tensors, limits: tuple[float, float] | None = None
+) -> str:
     """Say how far outputs on the example are from the module's; raises ArtifactError when that is too far.
+
+    Limits are the largest error relative to the output's movement and, added to it, relative to the output; by default
+    as far as another order of additions in the type of the module's weights may lead.
 
     The error is the L2 norm of the difference. It is held against the L2 norm of the output's movement: the output on
     the example minus that on the example back to front. Held against the output itself, a last layer with a large
@@ -103,7 +108,7 @@ def compare(what: str, got: Tensors, module: nn.Module, example: Tensors) -> str
         shapes = f"{[tuple(t.shape) for t in got]} instead of {[tuple(t.shape) for t in expected]}"
         raise ArtifactError(f"{what} gives outputs of shape {shapes}")
     half = any(p.dtype in {torch.float16, torch.bfloat16} for p in module.parameters())
-    tolerance, rounding = (HALF_TOLERANCE, HALF_ROUNDING) if half else (TOLERANCE, ROUNDING)
+    tolerance, rounding = limits or ((HALF_TOLERANCE, HALF_ROUNDING) if half else (TOLERANCE, ROUNDING))
     error, size, moved = _distance(got, expected), _norm(expected), _movement(module, example, expected)
     largest = max((float((a.double() - b.double()).abs().max()) for a, b in zip(got, expected, strict=True)), default=0)
     line = f"{what}: max abs error {largest:.2g}, relative {error / (moved or size or 1.0):.2g}, against the module"

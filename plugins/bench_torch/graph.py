@@ -14,7 +14,7 @@ from bench_torch.program import load_program
 from harness import Operator, OpGraph, Tensor, TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from torch.export import ExportedProgram
@@ -48,8 +48,9 @@ def read_checkpoint(path: Path) -> OpGraph:
 def read_program(program: ExportedProgram, name: str) -> OpGraph:
     """Walk the nodes of a program with a free batch bound to 1.
 
-    Operators on constants alone are folded, arithmetic on sizes is left out, and an operator that is not known (a
-    control-flow operator among them) stays as `unknown`.
+    A quantised program simulates: its layers compute in float on values that were quantised and dequantised, and are
+    read as such. Operators on constants alone are folded, arithmetic on sizes is left out, and an operator that is not
+    known (a control-flow operator among them) stays as `unknown`.
     """
     walk = _Walk(program)
     for node in program.graph.nodes:
@@ -95,7 +96,7 @@ class _Walk:
             content = self.content.get(spec.target)
             if isinstance(content, torch.Tensor) and content.numel():
                 zeros = 1.0 - int(torch.count_nonzero(content)) / content.numel()
-            if spec.kind is InputKind.PARAMETER:
+            if spec.kind is InputKind.PARAMETER or _quantised_weight(node):
                 self.parameters += value.numel()
         else:
             self.inputs.append(node.name)
@@ -118,8 +119,9 @@ class _Walk:
         self.names[node] = outputs[0]
         inputs = tuple(self.names[n] for n in _tensor_arguments(node) if n in self.names)
         constant = all(self.tensors[key].constant for key in inputs)
+        zeros = self.tensors[inputs[0]].zeros if constant and _around_zero(node, self._stored) else None
         for key, item in zip(outputs, values, strict=True):
-            self._tensor(key, item, constant=constant)
+            self._tensor(key, item, constant=constant, zeros=zeros)
         if not constant:
             self.used.update(inputs, outputs)
             self.operators.append(self._operator(node, inputs, outputs))
@@ -149,6 +151,11 @@ class _Walk:
             source=str(node.target),
         )
 
+    def _stored(self, node: torch.fx.Node) -> Any:
+        """Content of a weight or buffer, or None."""
+        spec = self.specs.get(node.name)
+        return self.content.get(spec.target) if spec is not None and spec.target is not None else None
+
     def _tensor(self, key: str, value: torch.Tensor, *, constant: bool, zeros: float | None = None) -> None:
         shape = tuple(self._size(size) for size in value.shape)
         precision = PRECISION.get(value.dtype, "fp32")
@@ -159,6 +166,24 @@ class _Walk:
             return size
         bound = size.node.expr.subs(dict.fromkeys(self.batch, 1))
         return int(bound) if bound.is_Integer else -1
+
+
+def _dequantises(node: torch.fx.Node) -> bool:
+    return str(node.target).startswith("quantized_decomposed.dequantize")
+
+
+def _quantised_weight(node: torch.fx.Node) -> bool:
+    """Whether a placeholder is dequantised, so that it stands for a weight whatever it is registered as."""
+    return any(_dequantises(user) and user.args[0] is node for user in node.users)
+
+
+def _around_zero(node: torch.fx.Node, stored: Callable[[torch.fx.Node], Any]) -> bool:
+    """Whether a node dequantises by a constant zero point of 0, so that zeros stay zeros."""
+    if not _dequantises(node):
+        return False
+    point = node.args[2]
+    value = stored(point) if isinstance(point, torch.fx.Node) else point
+    return value is not None and not bool(torch.as_tensor(value).any())
 
 
 def _batch_symbols(program: ExportedProgram) -> set[Any]:

@@ -24,24 +24,11 @@ OPSET = 18
 
 def convert(path: Path, context: BuildContext) -> Path:
     """Converter `checkpoint → onnx`; raises ArtifactError when the exporter fails or the file gives other numbers."""
-    import onnx
-
     module, _ = load(path)
     example = as_tensors(context.example)
-    model = _export(export_program(module, example, context.inputs, context.note), context)
-    clean(model)
-    _name_batch(model)
-    opset = next((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), 0)
-    if opset != OPSET:
-        context.note(f"ONNX opset {opset} came out instead of {OPSET}")
-    target = context.workdir / "model.onnx"
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as exc:
-        raise ArtifactError(f"torch.onnx.export wrote an invalid file: {one_line(exc)}") from exc
-    onnx.save(model, target)
-    outputs = _run_onnx(target, context.example)
-    context.note(compare("ONNX", outputs, module, example))
+    model = export(export_program(module, example, context.inputs, context.note), context)
+    target = save(model, context)
+    context.note(compare("ONNX", run_onnx(target, context.example), module, example))
     return target
 
 
@@ -60,7 +47,8 @@ def clean(model: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def _export(program: torch.export.ExportedProgram, context: BuildContext) -> onnx.ModelProto:
+def export(program: torch.export.ExportedProgram, context: BuildContext) -> onnx.ModelProto:
+    """Write a program as ONNX, cleaned, its free batch named `batch`; raises ArtifactError when the exporter fails."""
     try:
         with (
             warnings.catch_warnings(),
@@ -84,7 +72,25 @@ def _export(program: torch.export.ExportedProgram, context: BuildContext) -> onn
             hint="An operator without an ONNX counterpart? Try a backend that reads pt2, such as torch.",
         ) from exc
     model: onnx.ModelProto = exported.model_proto
+    clean(model)
+    _name_batch(model)
+    opset = next((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), 0)
+    if opset != OPSET:
+        context.note(f"ONNX opset {opset} came out instead of {OPSET}")
     return model
+
+
+def save(model: onnx.ModelProto, context: BuildContext) -> Path:
+    """Write the file; raises ArtifactError when it is not valid."""
+    import onnx
+
+    target = context.workdir / "model.onnx"
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as exc:
+        raise ArtifactError(f"torch.onnx.export wrote an invalid file: {one_line(exc)}") from exc
+    onnx.save(model, target)
+    return target
 
 
 def _name_batch(model: onnx.ModelProto) -> None:
@@ -101,11 +107,14 @@ def _name_batch(model: onnx.ModelProto) -> None:
                     dimension.dim_param = re.sub(rf"\b{re.escape(symbol)}\b", "batch", dimension.dim_param)
 
 
-def _run_onnx(path: Path, example: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
+def run_onnx(path: Path, example: tuple[Any, ...], *, optimised: bool = True) -> tuple[torch.Tensor, ...]:
+    """Outputs of onnxruntime, or without its optimisations, operator by operator; raises ArtifactError."""
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         names = [value.name for value in session.get_inputs()]

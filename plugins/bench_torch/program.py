@@ -29,9 +29,18 @@ def load_program(path: Path) -> ExportedProgram:
     try:
         # torch logs the whole traceback before it raises; the exception below says the same in one line.
         with quiet("torch.export", "Ran into the following error"):
+            _register_quantised_operators(path)
             return torch.export.load(path)
     except Exception as exc:
         raise ArtifactError(f"{path} cannot be read as an exported program: {one_line(exc)}", hint=hint) from exc
+
+
+def _register_quantised_operators(path: Path) -> None:
+    """Import the operators of quantised programs when the program uses them: torch does not do so by itself."""
+    with zipfile.ZipFile(path) as archive:
+        graphs = [name for name in archive.namelist() if name.endswith(".json")]
+        if any(b"quantized_decomposed" in archive.read(name) for name in graphs):
+            import torch.ao.quantization.fx._decomposed  # noqa: F401
 
 
 @contextmanager

@@ -27,6 +27,7 @@ STATE = {InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR}
 
 def prepare() -> None:
     """Import everything that loading a program needs, so that it counts to the runtime, not to the variant."""
+    import torch.ao.quantization.fx._decomposed  # operators of quantised programs
     import torch.export.pt2_archive  # noqa: F401
 
 
