@@ -125,7 +125,8 @@ def test_the_defaults_that_the_help_names_are_those_of_the_plan() -> None:
         if isinstance(option, click.Option) and (found := re.search(r"\[default: ([\d.]+)\]", option.help or ""))
     }
     assert {name: float(value) for name, value in told.items()} == {
-        name: float(getattr(plan, name)) for name in ("seed", "budget_s", "processes", "precision", "timeout_s")
+        name: float(getattr(plan, name))
+        for name in ("seed", "budget_s", "processes", "precision", "timeout_s", "goal_tries")
     }
 
 

@@ -65,6 +65,7 @@ def contributions_of(host: Host, plugin: str) -> dict[str, list[str]]:
         ("model source", host.models),
         ("technique", host.techniques),
         ("implementation", host.implementations),
+        ("trainer", host.trainers),
         ("converter", host.converters),
         ("graph reader", host.graph_readers),
         ("graph writer", host.graph_writers),
@@ -79,7 +80,7 @@ def contributions_of(host: Host, plugin: str) -> dict[str, list[str]]:
 def _status(host: Host, plugin: Plugin) -> tuple[str, list[str]]:
     if plugin.status != "ready":
         return plugin.status, []
-    usable = [*host.backends, *host.models, *host.implementations, *host.converters]
+    usable = [*host.backends, *host.models, *host.implementations, *host.trainers, *host.converters]
     meters = [m for m in host.meters if m.plugin == plugin.name]
     if not any(m.contribution.available().ok for m in meters):  # a machine has one at most: one that works is enough
         usable += meters
@@ -97,7 +98,7 @@ def _status(host: Host, plugin: Plugin) -> tuple[str, list[str]]:
 
 def _clashes(host: Host) -> list[tuple[str, str, tuple[str, ...]]]:
     registries = (
-        host.models, host.techniques, host.graph_readers, host.graph_writers, host.backends, host.meters,
+        host.models, host.techniques, host.trainers, host.graph_readers, host.graph_writers, host.backends, host.meters,
         host.report_formats,
     )  # fmt: skip
     return [(r.noun, name, providers) for r in registries for name, providers in r.clashes().items()]
