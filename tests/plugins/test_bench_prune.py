@@ -12,7 +12,7 @@ from bench_prune import harness_implementations, harness_techniques
 from bench_prune.options import PruneMagnitude
 from harness import ArtifactError, BuildContext, UnsupportedError
 
-(IMPLEMENTATION,) = harness_implementations()
+IMPLEMENTATION = next(i for i in harness_implementations() if i.technique == "prune-magnitude")
 
 
 class Small(nn.Module):
@@ -120,5 +120,19 @@ def test_a_module_without_prunable_layers_is_refused(notes, tmp_path):
 
 
 def test_half_of_the_weights_is_the_recipe_of_the_default_run():
-    (technique,) = harness_techniques()
-    assert (technique.name, technique.stage, technique.default) == ("prune-magnitude", "module", "amount=0.5")
+    assert {t.name: t.default for t in harness_techniques() if t.default is not None} == {
+        "prune-magnitude": "amount=0.5"
+    }
+
+
+def test_channels_go_before_any_weight_becomes_zero():
+    assert {t.name: t.stage for t in harness_techniques()} == {
+        "prune-channels": "structure",
+        "prune-iterative": "sparsity",
+        "prune-magnitude": "sparsity",
+        "prune-scheduled": "sparsity",
+    }
+
+
+def test_every_technique_names_its_paper():
+    assert all("arXiv:" in technique.source for technique in harness_techniques())
