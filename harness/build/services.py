@@ -43,7 +43,7 @@ class Services:
         return replace(
             context,
             train=lambda module, training: self._train(module, training, context),
-            score=lambda value: self.score(value, fmt),
+            score=lambda value: self.score(value, fmt if isinstance(value, Path) else LIVE),
             count=self.count,
             graph=lambda module: self._graph(module, folder),
             load=self._load,
