@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 REF = "zoo:har-watch"
 DISTRIBUTIONS = ("torch", "numpy", "seglearn")
-SOURCES = ("har_watch.py", "watch.py", "watch_network.py", "watch_training.py")
+SOURCES = ("har_watch.py", "watch.py", "watch_network.py", "watch_training.py", "trained.py")
 
 
 def identity() -> str:
@@ -30,11 +30,15 @@ def load(cache: Path) -> Model:
     """
     import torch
 
-    from bench_zoo.watch_training import load_or_train
+    from bench_zoo.trained import load_or_train
+    from bench_zoo.watch_network import WatchNet
+    from bench_zoo.watch_training import train
 
     splits = watch.partition(watch.FOLD)
     weights = cache / f"har-watch-{source_sha256(SOURCES, watch.WATCH_SHA256, torch.__version__)[:16]}.pt"
-    network, remark = load_or_train(splits["train"], weights)
+    network, remark = load_or_train(
+        WatchNet(watch.CHANNELS, len(watch.EXERCISES)), lambda: train(splits["train"])[0], weights
+    )
     found = data()
     example = found.splits["calibration"]().inputs[0][:1]
     note = "Trained on seglearn's watch recordings (BSD-3-Clause), split by person."
@@ -53,6 +57,9 @@ def load(cache: Path) -> Model:
 
 def data() -> Data:
     """Windows of ten people's recordings in four splits that share no recording."""
+    from bench_zoo.watch_training import augment
+
+    mean, std = watch.scale_of(watch.partition(watch.FOLD)["train"])
     test = ", ".join(map(str, watch.FOLD.test))
     return Data(
         name=f"watch (test: persons {test})",
@@ -61,6 +68,8 @@ def data() -> Data:
         splits={name: partial(_split, name) for name in ("train", "validation", "calibration", "test")},
         note="Windows overlap by half and come from three unseen people, so they are worth far fewer independent "
         "rows than their number; other people score lower or higher by several points (docs/models.md).",
+        kind="sensors",
+        augment=partial(augment, mean=mean, std=std),
     )
 
 

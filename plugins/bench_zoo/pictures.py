@@ -24,6 +24,8 @@ tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py (
 
 CROP_SEED = 20
 TEST_CROPS = 9
+MANY_TEST_CROPS = 50
+"""The first of them are the same as when there are fewer."""
 CALIBRATION_CROPS = 5
 CROP_SHARE = (0.4, 0.9)
 """Side of a random crop as a share of the picture's shorter side."""

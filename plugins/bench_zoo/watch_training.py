@@ -6,22 +6,19 @@ the test persons took no part in it.
 
 from __future__ import annotations
 
-import os
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from bench_zoo.trained import one_thread
 from bench_zoo.watch import CHANNELS, CLIP, EXERCISES, ROWS, STEP, Recording, scale_of
 from bench_zoo.watch_network import WatchNet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -61,8 +58,7 @@ def train(recordings: Sequence[Recording]) -> tuple[WatchNet, NDArray[Any], NDAr
     """
     mean, std = scale_of(recordings)
     stream = _lay_out(recordings, mean, std)
-    with _one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+    with one_thread(SEED):
         draw = torch.Generator().manual_seed(SEED)
         network = WatchNet(CHANNELS, len(EXERCISES)).train()
         optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
@@ -79,43 +75,6 @@ def train(recordings: Sequence[Recording]) -> tuple[WatchNet, NDArray[Any], NDAr
     return network.eval(), mean, std
 
 
-def load_or_train(recordings: Sequence[Recording], file: Path) -> tuple[WatchNet, str]:
-    """Take the weights from a cached file, or train and write it in one step.
-
-    Returns:
-        The network in evaluation mode, and a remark when a cached file had to be replaced.
-    """
-    remark = ""
-    if file.is_file():
-        try:
-            network = WatchNet(CHANNELS, len(EXERCISES))
-            network.load_state_dict(torch.load(file, weights_only=True))
-            return network.eval(), remark
-        except Exception as error:  # noqa: BLE001 -- torch raises whatever its reader stumbles over in a damaged file
-            remark = f"The cached weights in {file.name} could not be read ({type(error).__name__}); trained again."
-    network, _, _ = train(recordings)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            torch.save(network.state_dict(), out)
-        Path(temporary).replace(file)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return network, remark
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread, so that sums are taken in the same order however many cores there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _lay_out(recordings: Sequence[Recording], mean: NDArray[Any], std: NDArray[Any]) -> _Stream:
     lengths = torch.tensor([len(r.signal) for r in recordings])
     return _Stream(
@@ -128,26 +87,60 @@ def _lay_out(recordings: Sequence[Recording], mean: NDArray[Any], std: NDArray[A
     )
 
 
+def vary(rows: torch.Tensor, mean: torch.Tensor, std: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
+    """Vary windows as people differ: the other arm, a tilted watch, another tempo, noise.
+
+    Args:
+        rows: `(batch, 100, 6)` float32 in g and rad/s.
+        mean: `(6,)` to standardise with, and so is `std`.
+        std: `(6,)`.
+        draw: Source of every random number.
+
+    Returns:
+        `(batch, 6, 1, 100)` float32, standardised and clipped.
+    """
+    batch = len(rows)
+    mirrored = torch.rand(batch, 1, 1, generator=draw) < 0.5
+    rows = torch.where(mirrored, rows * torch.tensor(OTHER_ARM), rows)
+    tilt = _rotations(batch, draw)
+    tempo = 1 + TEMPO * torch.randn(batch, 1, 1, generator=draw)
+    rows = torch.cat([rows[..., :3] @ tilt, rows[..., 3:] @ tilt * tempo], dim=-1)
+    rows = (rows - mean) / std
+    rows = rows + NOISE * torch.randn(rows.shape, generator=draw)
+    return rows.clamp(-CLIP, CLIP).permute(0, 2, 1)[:, :, None, :]
+
+
+def augment(
+    inputs: tuple[NDArray[Any], ...], draw: np.random.Generator, mean: NDArray[Any], std: NDArray[Any]
+) -> tuple[NDArray[Any], ...]:
+    """Vary prepared windows as training does; what clipping cut off stays lost.
+
+    Args:
+        inputs: One array `(batch, 6, 1, 100)` float32, standardised with `mean` and `std` `(6,)` and clipped.
+        draw: Decides every random number.
+        mean: Of each channel over the training recordings.
+        std: Likewise.
+    """
+    (windows,) = inputs
+    scale, shift = torch.from_numpy(std.astype(np.float32)), torch.from_numpy(mean.astype(np.float32))
+    rows = torch.from_numpy(np.ascontiguousarray(windows[:, :, 0, :].transpose(0, 2, 1))) * scale + shift
+    varied = vary(rows, shift, scale, torch.Generator().manual_seed(int(draw.integers(2**63))))
+    return (varied.contiguous().numpy(),)
+
+
 def _batch(stream: _Stream, draw: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw windows at random rows and vary them: `(batch, 6, 1, 100)` float32 and `(batch,)` int64."""
     which = torch.multinomial(stream.starts.float(), BATCH, replacement=True, generator=draw)
     start = stream.first[which] + (torch.rand(BATCH, generator=draw) * stream.starts[which]).long()
     rows = stream.signal[start[:, None] + torch.arange(ROWS)]
-    mirrored = torch.rand(BATCH, 1, 1, generator=draw) < 0.5
-    rows = torch.where(mirrored, rows * torch.tensor(OTHER_ARM), rows)
-    tilt = _rotations(draw)
-    tempo = 1 + TEMPO * torch.randn(BATCH, 1, 1, generator=draw)
-    rows = torch.cat([rows[..., :3] @ tilt, rows[..., 3:] @ tilt * tempo], dim=-1)
-    rows = (rows - stream.mean) / stream.std
-    rows = rows + NOISE * torch.randn(rows.shape, generator=draw)
-    return rows.clamp(-CLIP, CLIP).permute(0, 2, 1)[:, :, None, :], stream.exercise[which]
+    return vary(rows, stream.mean, stream.std, draw), stream.exercise[which]
 
 
-def _rotations(draw: torch.Generator) -> torch.Tensor:
+def _rotations(batch: int, draw: torch.Generator) -> torch.Tensor:
     """Random rotation matrices `(batch, 3, 3)` by Rodrigues' formula, R = I + sin(a) K + (1 − cos(a)) K²."""
-    axis = torch.randn(BATCH, 3, generator=draw)
+    axis = torch.randn(batch, 3, generator=draw)
     x, y, z = (axis / axis.norm(dim=1, keepdim=True)).T
-    angle = TILT_RAD * torch.randn(BATCH, 1, 1, generator=draw)
+    angle = TILT_RAD * torch.randn(batch, 1, 1, generator=draw)
     none = torch.zeros_like(x)
     cross = torch.stack([none, -z, y, z, none, -x, -y, x, none], dim=1).reshape(-1, 3, 3)
     return torch.eye(3) + torch.sin(angle) * cross + (1 - torch.cos(angle)) * (cross @ cross)

@@ -1,4 +1,4 @@
-"""The zoo: two real networks with their data."""
+"""The zoo: what it offers, and the two networks of a default run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import bench_zoo
-from bench_zoo import efficientnet_lite0, fingerprint, packaged, pictures, watch, watch_training
+from bench_zoo import catalogue, efficientnet_lite0, fingerprint, packaged, pictures, trained, watch, watch_training
 from bench_zoo.watch_network import WatchNet
 from harness import ArtifactError
 
@@ -44,45 +44,68 @@ def predict(model, rows):
 def test_listing_and_identity_import_no_framework():
     code = (
         "import sys, bench_zoo; (source,) = bench_zoo.harness_models()\n"
-        "list(source.list_models()); source.available()\n"
-        "assert all(source.identity(ref) for ref in source.default)\n"
-        "sys.exit(bool({'torch', 'numpy', 'PIL', 'sklearn', 'seglearn', 'foolbox'} & set(sys.modules)))"
+        "lines = list(source.list_models()); source.available()\n"
+        "assert all(source.identity(line.ref) for line in lines)\n"
+        "sys.exit(bool({'torch', 'numpy', 'PIL', 'sklearn', 'seglearn', 'foolbox', 'tokenizers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_source_claims_its_prefix_and_offers_both_networks_by_default():
+def test_the_source_claims_its_prefix_and_takes_two_networks_by_default():
     (source,) = bench_zoo.harness_models()
     assert (source.name, source.format) == ("zoo", "module")
     assert source.claims("zoo:anything")
     assert not source.claims("net.onnx")
-    assert source.default == tuple(info.ref for info in source.list_models())
+    assert source.default == ("zoo:har-watch", "zoo:efficientnet-lite0")
+    assert set(source.default) < {info.ref for info in source.list_models()}
     assert source.available().ok
-    assert {"torch", "numpy", "seglearn", "foolbox"} <= set(source.requires)
+    assert {"torch", "numpy", "seglearn", "foolbox", "tokenizers"} <= set(source.requires)
 
 
 def test_an_unknown_network_is_refused_with_the_names_there_are(tmp_path):
-    with pytest.raises(ArtifactError, match="no network 'resnet'") as caught:
-        bench_zoo.load("zoo:resnet", tmp_path, 0)
-    assert "zoo:har-watch" in caught.value.hint
-    assert bench_zoo.identity("zoo:resnet") is None
+    with pytest.raises(ArtifactError, match="no network 'resnet-50'") as caught:
+        bench_zoo.load("zoo:resnet-50", tmp_path, 0)
+    assert caught.value.hint == "Did you mean zoo:resnet-8?"
+    with pytest.raises(ArtifactError) as caught:
+        bench_zoo.check("zoo:x")
+    assert all(info.ref in caught.value.hint for info in bench_zoo.list_models())
+    assert bench_zoo.identity("zoo:resnet-50") is None
 
 
-def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, tmp_path):
-    real = bench_zoo.metadata.version
+@pytest.fixture
+def uninstalled(monkeypatch):
+    """Makes one distribution look as if it were not installed."""
+    real = catalogue.metadata.version
 
-    def version(name):
-        if name == "foolbox":
-            raise bench_zoo.metadata.PackageNotFoundError(name)
-        return real(name)
+    def take_away(missing):
+        def version(name):
+            if name == missing:
+                raise catalogue.metadata.PackageNotFoundError(name)
+            return real(name)
 
-    monkeypatch.setattr(bench_zoo.metadata, "version", version)
+        monkeypatch.setattr(catalogue.metadata, "version", version)
+
+    return take_away
+
+
+def test_a_package_that_one_network_needs_is_missed_by_that_network_alone(uninstalled):
+    uninstalled("foolbox")
+    assert bench_zoo.available().ok
+    lines = {info.ref: info for info in bench_zoo.list_models()}
+    assert lines["zoo:har-watch"].available
+    assert not lines["zoo:efficientnet-lite0"].available
+    assert lines["zoo:efficientnet-lite0"].reason == "not installed: foolbox; pip install 'edge-bench[torch,zoo]'"
+    bench_zoo.check("zoo:har-watch")
+    with pytest.raises(ArtifactError, match="not installed: foolbox") as caught:
+        bench_zoo.check("zoo:efficientnet-lite0")
+    assert "edge-bench[" in caught.value.hint
+
+
+def test_without_torch_the_whole_zoo_is_unavailable_and_the_command_is_named(uninstalled):
+    uninstalled("torch")
     found = bench_zoo.available()
-    assert (found.ok, found.reason) == (False, "not installed: foolbox")
+    assert (found.ok, found.reason) == (False, "not installed: torch")
     assert "edge-bench[" in found.install
-    assert [info.available for info in bench_zoo.list_models()] == [True, False]
-    with pytest.raises(ArtifactError, match="not installed: foolbox"):
-        bench_zoo.load("zoo:efficientnet-lite0", tmp_path, 0)
 
 
 def test_a_packaged_file_with_other_content_is_refused():
@@ -182,14 +205,14 @@ def test_nothing_but_the_weights_is_left_in_the_cache(har, cache):
     assert set(torch.load(file, weights_only=True)) == set(har.payload.state_dict())
 
 
-def test_damaged_cached_weights_are_replaced_and_the_note_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(watch_training, "train", lambda _: (WatchNet(6, 7).eval(), None, None))
+def test_damaged_cached_weights_are_replaced_and_the_note_says_so(tmp_path):
     file = tmp_path / "weights.pt"
     for content in (b"", b"torn", pickle.dumps({"a": 1})):
         file.write_bytes(content)
-        _, remark = watch_training.load_or_train((), file)
+        _, remark = trained.load_or_train(WatchNet(6, 7), lambda: WatchNet(6, 7), file)
         assert "could not be read" in remark
-        assert watch_training.load_or_train((), file)[1] == ""
+        _, remark = trained.load_or_train(WatchNet(6, 7), lambda: pytest.fail("trained again"), file)
+        assert remark == ""
 
 
 def test_training_twice_gives_the_same_weights_and_leaves_the_random_state_alone(monkeypatch):
@@ -203,9 +226,33 @@ def test_training_twice_gives_the_same_weights_and_leaves_the_random_state_alone
 
 
 def test_random_tilts_are_rotations():
-    tilt = watch_training._rotations(torch.Generator().manual_seed(0))
+    tilt = watch_training._rotations(64, torch.Generator().manual_seed(0))
     assert torch.allclose(tilt @ tilt.transpose(1, 2), torch.eye(3).expand_as(tilt), atol=1e-5)
     assert torch.allclose(torch.linalg.det(tilt), torch.ones(len(tilt)), atol=1e-5)
+
+
+def test_varied_windows_are_others_of_the_same_exercise(har):
+    validation = har.data.split("validation")
+    before = validation.inputs[0].copy()
+    (varied,) = har.data.augment(validation.inputs, np.random.default_rng(0))
+    (again,) = har.data.augment(validation.inputs, np.random.default_rng(0))
+    assert np.array_equal(validation.inputs[0], before)
+    assert np.array_equal(varied, again)
+    assert (varied.shape, varied.dtype, varied.flags.c_contiguous) == (before.shape, np.float32, True)
+    assert np.abs(varied).max() <= watch.CLIP
+    assert not np.isclose(varied, before).all(axis=(1, 2, 3)).any()
+    kept = predict(har, varied).argmax(axis=1) == predict(har, before).argmax(axis=1)
+    assert kept.mean() > 0.75
+    assert har.data.kind == "sensors"
+
+
+def test_a_window_that_is_neither_mirrored_tilted_nor_noisy_stays_the_same(har, monkeypatch):
+    for name in ("TILT_RAD", "TEMPO", "NOISE"):
+        monkeypatch.setattr(watch_training, name, 0.0)
+    monkeypatch.setattr(watch_training, "OTHER_ARM", (1.0,) * 6)
+    calibration = har.data.split("calibration")
+    (varied,) = har.data.augment(calibration.inputs, np.random.default_rng(0))
+    assert np.allclose(varied, calibration.inputs[0], atol=1e-5)
 
 
 # --- efficientnet-lite0
@@ -220,6 +267,7 @@ def test_preprocessing_is_right_17_of_the_20_labelled_pictures_at_least(lite0):
 def test_lite0_has_test_and_calibration_rows_from_different_pictures(lite0):
     test, calibration = lite0.data.split("test"), lite0.data.split("calibration")
     assert lite0.data.split("train") is None
+    assert lite0.data.kind == "images"
     assert test.inputs[0].shape == (100, 3, 224, 224)
     assert calibration.inputs[0].shape == (72, 3, 224, 224)
     assert test.inputs[0].dtype == np.float32
@@ -232,6 +280,18 @@ def test_crops_are_the_same_at_every_call():
     first, again = (pictures.rows([20], 2, {})[0] for _ in range(2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first[1], first[2])
+
+
+def test_many_crops_are_510_rows_of_the_same_pictures_under_the_same_network(lite0, cache, monkeypatch):
+    assert efficientnet_lite0.CROPS["zoo:efficientnet-lite0-crops"] == 50
+    monkeypatch.setattr(pictures, "TEST", pictures.TEST[:1])
+    model = bench_zoo.load("zoo:efficientnet-lite0-crops", cache, 0)
+    test = model.data.split("test")
+    assert len(test) == 51
+    assert np.array_equal(test.inputs[0][:10], lite0.data.split("test").inputs[0][:10])
+    assert set(test.groups) == {0}
+    assert model.sha256 == lite0.sha256
+    assert model.data.sha256 != lite0.data.sha256
 
 
 def test_preprocessing_takes_pictures_of_any_size():
@@ -256,7 +316,7 @@ def test_a_network_survives_saving_and_exports_with_a_free_batch(name, request, 
 
 
 def test_identities_are_stable_and_differ(har, lite0):
-    refs = ("zoo:har-watch", "zoo:efficientnet-lite0")
-    assert len({bench_zoo.identity(ref) for ref in refs}) == 2
+    refs = [info.ref for info in bench_zoo.list_models()]
+    assert len({bench_zoo.identity(ref) for ref in refs}) == len(refs) == 7
     assert len({har.sha256, lite0.sha256, har.data.sha256, lite0.data.sha256}) == 4
-    assert efficientnet_lite0.load().sha256 == lite0.sha256
+    assert efficientnet_lite0.load(efficientnet_lite0.REF).sha256 == lite0.sha256
