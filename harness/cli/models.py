@@ -25,7 +25,12 @@ def models(*, as_json: bool, sources: tuple[str, ...], block: tuple[str, ...]) -
         return
     print_table(
         [
-            {"model": i.ref, "task": i.task, "licence": i.licence, "what": i.summary if i.available else i.reason}
+            {
+                "model": i.ref,
+                "task": i.task,
+                "licence": i.licence,
+                "what": i.summary if i.available else f"{i.summary}. Not here: {i.reason}",
+            }
             for i in infos
         ]
     )
