@@ -13,7 +13,7 @@ import inspect
 import re
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +21,7 @@ from harness import hookspecs
 from harness.cli import bench
 from harness.cli.plugins import contributions_of
 from harness.host import GROUP, YIELDS, Host, load_host
-from harness.options import as_mapping
+from harness.options import describe_options
 from harness.profile_file import builtin_folder, load_profiles
 
 if TYPE_CHECKING:
@@ -106,6 +106,18 @@ def techniques() -> str:
             (f"`{item.name}`", f"{technique.summary}.{needs}", done_on, _options(technique.options), technique.source)
         )
     return table(("technique", "what it does", "on", "options", "source"), rows)
+
+
+def technique_options() -> str:
+    """Every technique's options with their meaning."""
+    parts = []
+    for item in own_host().techniques:
+        technique = item.contribution
+        rows = [(f"`{o.name}`", f"`{o.default}`", o.text) for o in describe_options(technique.options)]
+        body = table(("option", "default", "what it means"), rows) if rows else "No options."
+        parts.append(f"## {item.name}\n\n{technique.summary[:1].upper()}{technique.summary[1:]}. "
+                     f"Source: {technique.source}.\n\n{body}")  # fmt: skip
+    return "\n\n".join(parts)
 
 
 def models() -> str:
@@ -209,6 +221,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "models": models,
     "plugins": plugins,
     "prices": prices,
+    "technique-options": technique_options,
     "profiles": profiles,
     "techniques": techniques,
 }
@@ -248,13 +261,7 @@ def _printed(*arguments: object) -> str:
 
 
 def _options(kind: type) -> str:
-    return ", ".join(f"`{key}={_toml(value)}`" for key, value in as_mapping(kind()).items()) or "–"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return ", ".join(f"`{option.name}={option.default}`" for option in describe_options(kind)) or "–"
 
 
 @click.command()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Any
 
 from harness.errors import RecipeError
+from harness.recipe import as_toml
 from harness.registry import near_miss
 
 
@@ -46,6 +49,34 @@ def parse_options(options: type, given: Mapping[str, Any], where: str) -> Any:
 def restore_options(options: type, checked: Mapping[str, Any]) -> Any:
     """Make an instance from values that `parse_options` has checked and that went through JSON."""
     return options(**{k: tuple(v) if isinstance(v, list) else v for k, v in checked.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionHelp:
+    """One option as its docstring describes it; the value is written as a recipe takes it."""
+
+    name: str
+    default: str
+    text: str
+
+
+def describe_options(options: type) -> tuple[OptionHelp, ...]:
+    """Every option with its default and what the `Attributes:` section of the dataclass says of it, in that order."""
+    about = inspect.cleandoc(options.__doc__ or "").partition("Attributes:\n")[2]
+    texts: dict[str, str] = {}
+    name = ""
+    for line in about.splitlines():
+        entry = re.match(r"    (?P<names>\w+(?:, \w+)*): (?P<text>.*)", line)
+        if entry:
+            for name in entry["names"].split(", "):
+                texts[name] = entry["text"]
+        elif name and line.startswith("        "):
+            texts[name] += f" {line.strip()}"
+    default = options()
+    return tuple(
+        OptionHelp(name=f.name, default=as_toml(getattr(default, f.name)), text=texts.get(f.name, ""))
+        for f in fields(options)
+    )
 
 
 def as_mapping(options: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class RecipeStep:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        options = ", ".join(f"{k}={_toml(v)}" for k, v in sorted(self.options.items()))
+        options = ", ".join(f"{k}={as_toml(v)}" for k, v in sorted(self.options.items()))
         return self.technique + (f"@{self.format}" if self.format else "") + (f"({options})" if options else "")
 
 
@@ -107,11 +107,12 @@ def _exponent_sign(text: str, i: int) -> bool:
     return i >= 2 and text[i - 1] in "eE" and text[i - 2].isdigit()
 
 
-def _toml(value: Any) -> str:
+def as_toml(value: Any) -> str:
+    """A value as the grammar takes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
+        return "[" + ", ".join(as_toml(v) for v in value) + "]"
     return repr(value)

@@ -67,6 +67,7 @@ def _trained(epochs: float) -> tuple[str, ...]:
         tuned,
         step("qat-int8", own),
         "prune-magnitude(amount=0.9)",
+        f"prune-magnitude(amount=0.9, epochs={2 * epochs or 12.0})",
         step("prune-scheduled", "final=0.9", own),
         "prune-iterative(amount=0.9)" if not epochs else f"prune-iterative(amount=0.9, epochs={epochs / 2})",
         f"prune-channels(macs=0.5)+{tuned}",
@@ -86,7 +87,7 @@ STUDIES = (
     Study(
         name="har-watch",
         model="zoo:har-watch",
-        recipes=(*ARTIFACTS, "prune-magnitude(amount=0.5)", "prune-channels(latency=0.7)+fine-tune", *_trained(0)),
+        recipes=(*ARTIFACTS, "prune-magnitude(amount=0.5)", "prune-channels(latency=0.85)+fine-tune", *_trained(0)),
         backends=("onnxruntime", "openvino", "torch"),
         budget_s=120.0,
         robustness=True,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from harness.contributions import NoOptions
 from harness.errors import RecipeError
-from harness.options import as_mapping, changed, parse_options, restore_options
+from harness.host import load_host
+from harness.options import as_mapping, changed, describe_options, parse_options, restore_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,3 +96,34 @@ def test_options_that_differ_from_their_default_are_named() -> None:
 )
 def test_options_survive_the_way_into_a_build_process(options: Wide) -> None:
     assert restore_options(Wide, json.loads(json.dumps(as_mapping(options)))) == options
+
+
+def test_every_option_of_a_built_in_technique_says_what_it_means() -> None:
+    silent = [
+        f"{item.name}: {option.name}"
+        for item in load_host().techniques
+        for option in describe_options(item.contribution.options)
+        if not option.text
+    ]
+    assert silent == []
+
+
+def test_an_option_is_described_over_several_lines_and_names() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Both:
+        """Options.
+
+        Attributes:
+            low, high: Ends of the range,
+                both included.
+            names: Which.
+        """
+
+        low: float = 0.5
+        high: float = 1.0
+        names: tuple[str, ...] = ()
+
+    described = {option.name: (option.default, option.text) for option in describe_options(Both)}
+    assert described["low"] == ("0.5", "Ends of the range, both included.")
+    assert described["high"] == ("1.0", "Ends of the range, both included.")
+    assert described["names"] == ("[]", "Which.")

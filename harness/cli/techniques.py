@@ -2,44 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.listing import print_json, print_table, print_text
 from harness.cli.options import block_option, json_option, plugin_option
 
+if TYPE_CHECKING:
+    from harness.contributions import Technique
+    from harness.host import Host
+    from harness.registry import Registered
+
 
 @click.command()
+@click.argument("name", required=False)
 @json_option
 @plugin_option
 @block_option
-def techniques(*, as_json: bool, sources: tuple[str, ...], block: tuple[str, ...]) -> None:
-    """Show the techniques that recipes are made of."""
+def techniques(*, name: str | None, as_json: bool, sources: tuple[str, ...], block: tuple[str, ...]) -> None:
+    """Show the techniques that recipes are made of, or one with all its options.
+
+    NAME is a technique such as those that the list shows.
+    """
     from harness.host import load_host
-    from harness.options import as_mapping
 
     host = load_host(sources=sources, block=block)
-    rows: list[dict[str, Any]] = []
-    for item in host.techniques:
-        technique = item.contribution
-        formats = sorted(i.contribution.format for i in host.implementations if i.contribution.technique == item.name)
-        rows.append(
-            {
-                "technique": item.name,
-                "on": ", ".join(dict.fromkeys(formats)) or "nothing here",
-                "options": as_mapping(technique.options()),
-                "summary": technique.summary,
-                "needs": sorted(technique.needs_with(technique.options())),
-                "source": technique.source,
-                "provider": item.provider,
-            }
-        )
+    chosen = [host.techniques.get(name)] if name else list(host.techniques)
+    rows = [_row(host, item) for item in chosen]
     if as_json:
         print_json(rows)
-        return
-    for row in rows:
-        row["options"] = "\n".join(f"{k}={v}" for k, v in row["options"].items()) or "–"
-    print_table([{k: row[k] for k in ("technique", "on", "options", "summary")} for row in rows])
-    click.echo()
-    print_text("A recipe chains them: prune-magnitude(amount=0.5)+int8-static")
+    elif name:
+        _show(rows[0], chosen[0].contribution)
+    else:
+        for row in rows:
+            row["options"] = "\n".join(f"{k}={v}" for k, v in row["options"].items()) or "–"
+        print_table([{k: row[k] for k in ("technique", "on", "options", "summary")} for row in rows])
+        click.echo()
+        print_text("A recipe chains them: prune-magnitude(amount=0.5)+int8-static")
+        print_text("What an option means: bench techniques NAME")
+
+
+def _row(host: Host, item: Registered[Technique]) -> dict[str, Any]:
+    from harness.options import describe_options
+
+    technique = item.contribution
+    formats = sorted(i.contribution.format for i in host.implementations if i.contribution.technique == item.name)
+    return {
+        "technique": item.name,
+        "on": ", ".join(dict.fromkeys(formats)) or "nothing here",
+        "stage": technique.stage,
+        "options": {option.name: option.default for option in describe_options(technique.options)},
+        "summary": technique.summary,
+        "needs": sorted(technique.needs_with(technique.options())),
+        "source": technique.source,
+        "provider": item.provider,
+    }
+
+
+def _show(row: dict[str, Any], technique: Technique) -> None:
+    from harness.options import describe_options
+
+    print_text(f"{row['technique']}: {row['summary']}.")
+    print_text(f"On {row['on']}; stage {row['stage']}; by {row['provider']}.")
+    if row["needs"]:
+        print_text(f"Needs {', '.join(row['needs'])}.")
+    if row["source"]:
+        print_text(f"Source: {row['source']}.")
+    for option in describe_options(technique.options):
+        click.echo(f"\n{option.name}={option.default}")
+        print_text(option.text, indent="  ")
