@@ -64,14 +64,14 @@ def describe_options(options: type) -> tuple[OptionHelp, ...]:
     """Every option with its default and what the `Attributes:` section of the dataclass says of it, in that order."""
     about = inspect.cleandoc(options.__doc__ or "").partition("Attributes:\n")[2]
     texts: dict[str, str] = {}
-    name = ""
+    names: list[str] = []
     for line in about.splitlines():
         entry = re.match(r"    (?P<names>\w+(?:, \w+)*): (?P<text>.*)", line)
         if entry:
-            for name in entry["names"].split(", "):
-                texts[name] = entry["text"]
-        elif name and line.startswith("        "):
-            texts[name] += f" {line.strip()}"
+            names = entry["names"].split(", ")
+            texts |= dict.fromkeys(names, entry["text"])
+        elif line.startswith("        "):
+            texts |= {name: f"{texts[name]} {line.strip()}" for name in names}
     default = options()
     return tuple(
         OptionHelp(name=f.name, default=as_toml(getattr(default, f.name)), text=texts.get(f.name, ""))

@@ -26,6 +26,7 @@ def techniques(*, name: str | None, as_json: bool, sources: tuple[str, ...], blo
     NAME is a technique such as those that the list shows.
     """
     from harness.host import load_host
+    from harness.recipe import as_toml
 
     host = load_host(sources=sources, block=block)
     chosen = [host.techniques.get(name)] if name else list(host.techniques)
@@ -36,7 +37,7 @@ def techniques(*, name: str | None, as_json: bool, sources: tuple[str, ...], blo
         _show(rows[0], chosen[0].contribution)
     else:
         for row in rows:
-            row["options"] = "\n".join(f"{k}={v}" for k, v in row["options"].items()) or "–"
+            row["options"] = "\n".join(f"{k}={as_toml(v)}" for k, v in row["options"].items()) or "–"
         print_table([{k: row[k] for k in ("technique", "on", "options", "summary")} for row in rows])
         click.echo()
         print_text("A recipe chains them: prune-magnitude(amount=0.5)+int8-static")
@@ -44,7 +45,7 @@ def techniques(*, name: str | None, as_json: bool, sources: tuple[str, ...], blo
 
 
 def _row(host: Host, item: Registered[Technique]) -> dict[str, Any]:
-    from harness.options import describe_options
+    from harness.options import as_mapping
 
     technique = item.contribution
     formats = sorted(i.contribution.format for i in host.implementations if i.contribution.technique == item.name)
@@ -52,7 +53,7 @@ def _row(host: Host, item: Registered[Technique]) -> dict[str, Any]:
         "technique": item.name,
         "on": ", ".join(dict.fromkeys(formats)) or "nothing here",
         "stage": technique.stage,
-        "options": {option.name: option.default for option in describe_options(technique.options)},
+        "options": as_mapping(technique.options()),
         "summary": technique.summary,
         "needs": sorted(technique.needs_with(technique.options())),
         "source": technique.source,
