@@ -38,10 +38,10 @@ class Study:
     """One network and what is done to it.
 
     Attributes:
-        epochs: Epochs of fine-tuning after a technique, and of the control.
         seeds: Seeds of training; one where nothing is trained.
         backends: Where the first seed is measured.
         budget_s: Time for measuring it.
+        again: Whether the first seed's variants are built once more from an empty cache.
     """
 
     name: str
@@ -51,48 +51,59 @@ class Study:
     backends: tuple[str, ...] = ("onnxruntime", "openvino")
     budget_s: float = 60.0
     robustness: bool = False
+    again: bool = False
 
 
-def _trained(epochs: float) -> tuple[str, ...]:
-    """Recipes that train, with so many epochs of fine-tuning; 0 leaves every technique its own default."""
-    tuned = f"fine-tune(epochs={epochs})" if epochs else "fine-tune"
-    own = f"epochs={epochs}" if epochs else ""
-    student = f"epochs={2 * epochs}, {STUDENT}" if epochs else STUDENT
-
-    def step(name: str, *options: str) -> str:
-        given = ", ".join(option for option in options if option)
-        return f"{name}({given})" if given else name
-
-    return (
-        tuned,
-        step("qat-int8", own),
-        "prune-magnitude(amount=0.9)",
-        f"prune-magnitude(amount=0.9, epochs={2 * epochs or 12.0})",
-        step("prune-scheduled", "final=0.9", own),
-        "prune-iterative(amount=0.9)" if not epochs else f"prune-iterative(amount=0.9, epochs={epochs / 2})",
-        f"prune-channels(macs=0.5)+{tuned}",
-        f"low-rank-svd(parameters=0.5)+{tuned}",
-        step("low-rank-cp", own),
-        step("low-rank-tucker", own),
-        step("distill-soft", "alpha=0.0", student),
-        step("distill-soft", student),
-        step("distill-feature", student),
-        f"prune-channels(macs=0.5)+{step('distill-soft', own)}+int8-static",
-    )
+def _students(epochs: str) -> tuple[str, ...]:
+    """The same narrower student trained alone and by its teacher, for equal epochs."""
+    given = f"{epochs}{STUDENT}"
+    return f"distill-soft(alpha=0.0, {given})", f"distill-soft({given})", f"distill-feature({given})"
 
 
 ARTIFACTS = ("fp16", "int8-dynamic", "int8-static", "weight-only-int8", "weight-only-int4")
+
+ON_SENSORS = (
+    *ARTIFACTS,
+    "fine-tune",
+    "qat-int8",
+    "prune-magnitude(amount=0.5)",
+    "prune-magnitude(amount=0.9)",
+    "prune-magnitude(amount=0.9, epochs=12.0)",
+    "prune-scheduled(final=0.9)",
+    "prune-iterative(amount=0.9)",
+    "prune-channels(macs=0.5)+fine-tune",
+    "prune-channels(latency=0.85)+fine-tune",
+    "low-rank-svd(parameters=0.5)+fine-tune",
+    "low-rank-cp",
+    "low-rank-tucker",
+    *_students(""),
+    "prune-channels(macs=0.5)+distill-soft+int8-static",
+)
+
+ON_PICTURES = (
+    "int8-static",
+    "fine-tune(epochs=2.0)",
+    "qat-int8(epochs=1.0)",
+    "prune-magnitude(amount=0.9)",
+    "prune-magnitude(amount=0.9, epochs=2.0)",
+    "prune-iterative(amount=0.9, epochs=0.5)",
+    "prune-channels(macs=0.5)+fine-tune(epochs=2.0)",
+    "low-rank-svd(parameters=0.5)+fine-tune(epochs=2.0)",
+    *_students("epochs=3.0, "),
+    "prune-channels(macs=0.5)+distill-soft(epochs=2.0)+int8-static",
+)
 
 STUDIES = (
     Study(
         name="har-watch",
         model="zoo:har-watch",
-        recipes=(*ARTIFACTS, "prune-magnitude(amount=0.5)", "prune-channels(latency=0.85)+fine-tune", *_trained(0)),
+        recipes=ON_SENSORS,
         backends=("onnxruntime", "openvino", "torch"),
         budget_s=120.0,
         robustness=True,
+        again=True,
     ),
-    Study(name="resnet-8", model="zoo:resnet-8", recipes=("int8-static", *_trained(1.0))),
+    Study(name="resnet-8", model="zoo:resnet-8", recipes=ON_PICTURES),
     Study(
         name="efficientnet-lite0",
         model="zoo:efficientnet-lite0-crops",
@@ -140,7 +151,7 @@ def _run(study: Study) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             records = run(plan, out=folder)
             write_report(folder, records, read_environment(folder))
-    if len(study.seeds) > 1 and not (_folder(study, "again") / "report.md").is_file():
+    if study.again and not (_folder(study, "again") / "report.md").is_file():
         _again(study)
 
 

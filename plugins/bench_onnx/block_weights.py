@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from bench_onnx.network import Constant, Node
 
 
+ROUNDS_ACTIVATIONS = 4
+"""Accuracy level at which the kernel quantises its activations to int8."""
+
+
 def rewrite_block_weights(node: Node, constants: dict[str, Constant], zeros: dict[str, float]) -> Node:
     """Unpack the weights of a MatMulNBits and make it a MatMul; widths other than 4 and 8 bits stay as they are.
 
@@ -29,7 +33,9 @@ def rewrite_block_weights(node: Node, constants: dict[str, Constant], zeros: dic
     zeros[name] = share_of_zeros(levels, _zero_points(node, levels, constants, bits), 0)
     bias = node.inputs[5] if len(node.inputs) > 5 else ""
     inputs = tuple(n for n in (node.inputs[0], name, bias) if n)
-    return replace(node, op="MatMul", domain="", inputs=inputs, attributes={})
+    made = replace(node, op="MatMul", domain="", inputs=inputs, attributes={})
+    rounds = int(node.attributes.get("accuracy_level", 0)) == ROUNDS_ACTIVATIONS
+    return replace(made, precision="int8", scheme="dynamic") if rounds else made
 
 
 def _unpacked(packed: Constant, columns: int, bits: int) -> Constant:

@@ -57,7 +57,10 @@ def fold(network: Network) -> Network:
         if _foldable(node, state) and _fold_value(node, state, network.opset):
             continue
         kept = replace(node, inputs=tuple(state.view.get(name, name) for name in node.inputs))
-        state.types.update(output_types(kept, network, state.types))
+        found = output_types(kept, network, state.types)
+        if any(name in state.view for name in node.inputs):  # what it reads is float, stored in integers
+            found = {name: _as_declared(name, each, network) for name, each in found.items()}
+        state.types.update(found)
         state.nodes.append(kept)
     # A constant that is itself an output, or that only an unusual node reads dequantised, still has its type.
     missing = {name: found for name, found in network.types.items() if name not in state.types}
@@ -68,6 +71,12 @@ def fold(network: Network) -> Network:
         types=state.types | missing,
         zeros=state.zeros,
     )
+
+
+def _as_declared(name: str, found: TensorType, network: Network) -> TensorType:
+    """A type with the precision that the file declares, where the integers of a constant have passed for its own."""
+    declared = network.types.get(name)
+    return replace(found, precision=declared.precision) if declared and found.precision in QUANTISED else found
 
 
 def _fold_shape(node: Node, state: _State) -> bool:

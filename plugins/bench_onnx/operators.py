@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bench_onnx.element import FLOAT
+from bench_onnx.element import FLOAT, QUANTISED
 from bench_onnx.kinds import bounds, kind_of, reduced_axes
 from bench_onnx.macs import features, macs_of
 from bench_onnx.network import Network, Node, TensorType, text
@@ -95,6 +95,8 @@ def _is_data(name: str, position: int, kind: str, network: Network) -> bool:
     """Whether an input is data or a parameter, and not a constant shape, axis, bound or fill value."""
     if not network.constant(name) or kind in CARRIES_MACS or name in network.zeros:
         return True
+    if kind == "gather" and position == 0:
+        return network.types[name].precision in FLOAT | QUANTISED
     if kind in {"clip", "relu", "relu6", "pad", "resize", "reshape", "slice", "expand", "quantize", "dequantize"}:
         return position == 0
     return network.types[name].precision in FLOAT
@@ -105,7 +107,8 @@ def _input(name: str, position: int, kind: str, node: Node, emission: Emission) 
     found = tensor(name, network) if name not in emission.tensors else emission.tensors[name]
     if found.constant:
         trained = position not in NOT_PARAMETERS.get(kind, ()) and (kind in CARRIES_MACS or found.elements > 1)
-        if trained and (found.precision in FLOAT or name in network.zeros or kind in CARRIES_MACS):
+        embedding = kind == "gather" and position == 0
+        if trained and (found.precision in FLOAT or name in network.zeros or kind in CARRIES_MACS or embedding):
             emission.parameters.add(name)
         if node.scheme == "static" and kind in CARRIES_MACS and position == 2 and found.precision in FLOAT:
             # An integer kernel adds its bias to int32 sums, whatever the file stores (LiteRT quantisation spec).

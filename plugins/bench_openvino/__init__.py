@@ -1,4 +1,5 @@
-"""OpenVINO for bench: a backend that reads `openvino-ir` and `onnx`, and the reader of IR files that needs no OpenVINO.
+"""OpenVINO for bench: a backend for `openvino-ir` and `onnx`, the way from ONNX to IR, and the reader of IR files that
+needs no OpenVINO.
 
 Importing this package imports neither openvino nor numpy; every callable below imports its work when it is called.
 """
@@ -7,12 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness import AVAILABLE, Availability, Backend, GraphReader, OpGraph, Session, SessionOptions, hookimpl
+from harness import (
+    AVAILABLE,
+    Availability,
+    Backend,
+    BuildContext,
+    Converter,
+    GraphReader,
+    OperatorTime,
+    OpGraph,
+    Session,
+    SessionOptions,
+    hookimpl,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 HARNESS_API = 1
@@ -59,6 +72,12 @@ def _read(path: Path) -> OpGraph:
     return read(path)
 
 
+def _to_ir(path: Path, context: BuildContext) -> Path:
+    from bench_openvino.conversion import to_ir
+
+    return to_ir(path, context)
+
+
 def _content_sha256(path: Path) -> str:
     from bench_openvino.ir_content import content_sha256
 
@@ -71,6 +90,18 @@ def harness_graph_readers() -> Iterable[GraphReader]:
     yield GraphReader(format="openvino-ir", read=_read, content_sha256=_content_sha256, suffixes=(".xml",))
 
 
+def _operators(path: Path, options: SessionOptions, inputs: tuple[Any, ...], repeats: int) -> Sequence[OperatorTime]:
+    from bench_openvino.operator_times import operator_times
+
+    return operator_times(path, options, inputs, repeats)
+
+
+@hookimpl
+def harness_converters() -> Iterable[Converter]:
+    """Yield the way from ONNX to IR, for techniques that work on IR."""
+    yield Converter(source="onnx", target="openvino-ir", convert=_to_ir, available=_available, requires=("openvino",))
+
+
 @hookimpl
 def harness_backends() -> Iterable[Backend]:
     """Yield OpenVINO on the processor."""
@@ -80,6 +111,7 @@ def harness_backends() -> Iterable[Backend]:
         reads=("openvino-ir", "onnx"),
         prepare=_prepare,
         open=_open,
+        operators=_operators,
         kernel_family={"aarch64": "openvino", "x86_64": "openvino"},
         options=OpenVinoOptions,
         available=_available,

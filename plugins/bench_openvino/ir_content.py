@@ -1,7 +1,8 @@
 """Canonical hash of an IR: what it computes, not how it is written down.
 
 Names and ids of layers, names of tensors, runtime information and the place of the weights in the .bin take no part;
-types with their attributes, connections by position, the content of constants and the shapes of tensors do.
+types with their attributes, connections by position, the content of constants, the shapes of tensors and the options
+that the file gives to the runtime do.
 """
 
 from __future__ import annotations
@@ -45,4 +46,6 @@ def content_sha256(path: Path) -> str:
             content = file.store.bytes_of(layer)
             put(len(content))
             digest.update(content.data)
+    for key, value in sorted(file.runtime_options.items()):
+        put("runtime option", key, value)
     return digest.hexdigest()

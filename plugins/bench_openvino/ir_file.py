@@ -104,12 +104,17 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IrFile:
-    """A parsed file; layers in execution order, `where` gives the position of an id."""
+    """A parsed file; layers in execution order, `where` gives the position of an id.
+
+    Attributes:
+        runtime_options: Properties that the file asks the runtime to compile it with.
+    """
 
     name: str
     layers: tuple[Layer, ...]
     where: Mapping[str, int]
     store: Store
+    runtime_options: Mapping[str, str]
 
 
 def load(path: Path) -> IrFile:
@@ -136,6 +141,7 @@ def load(path: Path) -> IrFile:
         layers=layers,
         where={layer.id: index for index, layer in enumerate(layers)},
         store=Store(file.with_suffix(".bin")),
+        runtime_options={e.tag: e.get("value", "") for e in root.iterfind("rt_info/runtime_options/*")},
     )
 
 

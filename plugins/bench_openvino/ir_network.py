@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 FAKE_QUANTIZE = "fake_quantize"
 """Kind of a node that becomes part of its neighbours, or a `quantize`."""
 
+GROUP_SIZE = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
+"""How many neighbours of an activation share a scale when the runtime rounds it, 0 when it does not. Source:
+`ov::hint::dynamic_quantization_group_size` in OpenVINO's documentation."""
+
 THROUGH = frozenset({"Convert", "Multiply", "Subtract", "Reshape", "Squeeze", "Unsqueeze", "Transpose",
                      "FakeQuantize"})  # fmt: skip
 """Types behind which a constant is still the stored one."""
@@ -57,6 +61,8 @@ class Network:
     Attributes:
         stored: Constants whose content can be read.
         values: Content of small constants, such as axes, as they are read.
+        rounds_activations: Whether the file asks the runtime to round activations to int8 before a product whose
+            weights are stored in integers.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Network:
     stored: Mapping[str, Stored]
     values: Mapping[str, Values]
     store: Store
+    rounds_activations: bool = False
 
     def constant(self, name: str) -> bool:
         """Whether a tensor is known before the graph runs."""
@@ -106,6 +113,7 @@ def network_of(file: IrFile) -> Network:
         stored=state.stored,
         values=state.values,
         store=file.store,
+        rounds_activations=file.runtime_options.get(GROUP_SIZE, "0") not in {"", "0"},
     )
 
 

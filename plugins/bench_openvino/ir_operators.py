@@ -52,18 +52,20 @@ def emit(node: Node, emission: Emission) -> None:
     running = [name for name in inputs if not network.constant(name)] or [*inputs, *node.outputs]
     precision = node.precision or network.tensors[running[0]].precision
     narrow = any(network.constant(n) and network.tensors[n].precision in QUANTISED for n in inputs)
+    stored = narrow and not node.precision and precision in FLOAT
+    dynamic = stored and node.kind == "fully_connected" and network.rounds_activations
     emission.operators.append(
         Operator(
             name=node.name,
             kind=node.kind,
             inputs=inputs,
             outputs=node.outputs,
-            precision=precision,
+            precision="int8" if dynamic else precision,
             macs=macs,
             activation=node.activation,
             attributes=attributes_of(node, network),
             source=node.source,
-            scheme="weight-only" if narrow and not node.precision and precision in FLOAT else node.scheme,
+            scheme="dynamic" if dynamic else "weight-only" if stored else node.scheme,
         )
     )
 

@@ -47,9 +47,9 @@ def open_model(path: Path, options: SessionOptions) -> OpenVinoSession:
     try:
         model = core.read_model(file)
     except Exception as exc:
-        raise _refused(file, exc) from exc
+        raise refused(file, exc) from exc
     try:
-        model.reshape(_static_shapes(model, options.inputs))
+        bind_shapes(model, options.inputs)
         compiled = core.compile_model(model, "CPU", config)
     except Exception as exc:
         raise UnsupportedError(
@@ -124,6 +124,17 @@ def _config(options: SessionOptions) -> dict[str, Any]:
     return config
 
 
+def bind_shapes(model: ov.Model, specs: tuple[TensorSpec, ...]) -> None:
+    """Bind free dimensions in place.
+
+    `Model.reshape` would do it too, but runs passes that rewrite a reshape before a matrix product by the shape of its
+    weight, and a compressed weight that is read a second time is expanded to floats.
+    """
+    for port, shape in _static_shapes(model, specs).items():
+        port.get_node().set_partial_shape(shape)
+    model.validate_nodes_and_infer_types()
+
+
 def _static_shapes(model: ov.Model, specs: tuple[TensorSpec, ...]) -> dict[Any, ov.PartialShape]:
     """Shapes with a free first dimension bound to 1 and other free ones to what the model's inputs say."""
     shapes = {}
@@ -142,7 +153,8 @@ def _static_shapes(model: ov.Model, specs: tuple[TensorSpec, ...]) -> dict[Any, 
     return shapes
 
 
-def _refused(file: Path, exc: Exception) -> ArtifactError | UnsupportedError:
+def refused(file: Path, exc: Exception) -> ArtifactError | UnsupportedError:
+    """The error that says why OpenVINO did not read a file."""
     cause = _cause(exc)
     if "wasn't fully converted" in str(exc):
         return UnsupportedError(

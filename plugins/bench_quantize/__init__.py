@@ -1,10 +1,11 @@
-"""Post-training quantisation of ONNX files by ONNX Runtime: fp16, int8 without and with calibration."""
+"""Post-training quantisation: fp16, int8 without and with calibration, weights alone in int8 or int4; on ONNX files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench_quantize.options import Int8Dynamic, Int8Static
+from bench_quantize.gentler import gentler_dynamic, gentler_static, gentler_weights_int4, gentler_weights_int8
+from bench_quantize.options import Int8Dynamic, Int8Static, WeightOnlyInt4, WeightOnlyInt8
 from harness import AVAILABLE, Availability, BuildContext, Implementation, NoOptions, Technique, hookimpl
 
 if TYPE_CHECKING:
@@ -43,13 +44,30 @@ def _int8_static(path: Path, options: Int8Static, context: BuildContext) -> Path
     return quantise_static(path, options, context)
 
 
+def _weight_only_int8(path: Path, options: WeightOnlyInt8, context: BuildContext) -> Path:
+    from bench_quantize.weight_only import store_int8
+
+    return store_int8(path, options, context)
+
+
+def _weight_only_int4(path: Path, options: WeightOnlyInt4, context: BuildContext) -> Path:
+    from bench_quantize.weight_only import store_int4
+
+    return store_int4(path, options, context)
+
+
+def _needs_of_static(options: Int8Static) -> frozenset[str]:
+    return frozenset({"calibration"} | ({"validation", "labels"} if options.max_drop else set()))
+
+
 @hookimpl
 def harness_techniques() -> Iterable[Technique]:
-    """Three quantisations that need no training."""
+    """Five quantisations that need no training."""
     yield Technique(
         name="fp16",
-        summary="weights and arithmetic in half precision, inputs and outputs in float",
+        summary="weights in half precision, and arithmetic where the runtime has it; inputs and outputs in float",
         stage="artifact",
+        excludes="precision",
         source="Micikevicius et al., Mixed Precision Training, ICLR 2018, arXiv:1710.03740",
         default="",
     )
@@ -57,31 +75,64 @@ def harness_techniques() -> Iterable[Technique]:
         name="int8-dynamic",
         summary="int8 weights, activations quantised by their own range at every inference",
         stage="artifact",
+        excludes="precision",
         options=Int8Dynamic,
         source="ONNX Runtime, Quantize ONNX models: dynamic quantisation; "
         "Krishnamoorthi, arXiv:1806.08342, section 3.1",
         default="",
+        gentler=gentler_dynamic,
     )
     yield Technique(
         name="int8-static",
         summary="int8 weights and activations, ranges of activations calibrated on data",
         stage="artifact",
+        excludes="precision",
         options=Int8Static,
-        needs=frozenset({"calibration"}),
+        needs=_needs_of_static,
         source="Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only "
         "Inference, CVPR 2018, arXiv:1712.05877",
         default="",
+        gentler=gentler_static,
     )
+    yield Technique(
+        name="weight-only-int8",
+        summary="weights stored in int8, a scale for each output channel; activations in float",
+        stage="artifact",
+        excludes="precision",
+        options=WeightOnlyInt8,
+        source="Krishnamoorthi, Quantizing deep convolutional networks for efficient inference, arXiv:1806.08342, "
+        "section 3.1.1: weight only quantization",
+        gentler=gentler_weights_int8,
+    )
+    yield Technique(
+        name="weight-only-int4",
+        summary="weights of linear layers stored in int4, a scale for each block, others in int8; activations in float",
+        stage="artifact",
+        excludes="precision",
+        options=WeightOnlyInt4,
+        source="Frantar et al., GPTQ, ICLR 2023, arXiv:2210.17323, section 4: round to nearest in groups",
+        gentler=gentler_weights_int4,
+    )
+
+
+APPLY = {
+    "fp16": _fp16,
+    "int8-dynamic": _int8_dynamic,
+    "int8-static": _int8_static,
+    "weight-only-int8": _weight_only_int8,
+    "weight-only-int4": _weight_only_int4,
+}
 
 
 @hookimpl
 def harness_implementations() -> Iterable[Implementation]:
-    """All three on ONNX files."""
-    for technique, apply in (("fp16", _fp16), ("int8-dynamic", _int8_dynamic), ("int8-static", _int8_static)):
+    """All of them on ONNX files."""
+    for technique, apply in APPLY.items():
         yield Implementation(
             technique=technique,
             format="onnx",
             apply=apply,
+            unsupported=frozenset({"max_drop"}) if technique == "int8-static" else frozenset(),
             available=_available,
             requires=("onnx", "onnxruntime"),
         )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LINEAR = ["MatMul", "Attention", "LSTM"]
 """Matrix products in ONNX Runtime's registry; its quantiser turns each Gemm into MatMul and Add first."""
 
+INTEGER = frozenset({"ConvInteger", "DynamicQuantizeLSTM", "MatMulInteger", "QAttention"})
+"""What the quantiser makes of them, and of convolutions."""
+
 
 def quantise_dynamic(path: Path, options: Int8Dynamic, context: BuildContext) -> Path:
     """Quantise a float ONNX file; inputs and outputs stay float, no data is needed.
@@ -37,7 +40,7 @@ def quantise_dynamic(path: Path, options: Int8Dynamic, context: BuildContext) ->
             weight_type=QuantType.QInt8,
         )
     model = onnx.load(result)
-    if not any(node.op_type == "DynamicQuantizeLinear" for node in model.graph.node):
+    if not any(node.op_type in INTEGER for node in model.graph.node):
         advice = 'Take int8-dynamic(operators="all") or int8-static.' if options.operators == "linear" else ""
         raise UnsupportedError(f"int8-dynamic({options.operators}) found nothing to quantise", hint=advice)
     context.note(sentence(coverage(model)))

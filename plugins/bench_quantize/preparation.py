@@ -63,6 +63,9 @@ def load(path: Path) -> onnx.ModelProto:
     except (DecodeError, OSError, ValueError) as error:
         raise ArtifactError(f"{path}: cannot be read as ONNX ({error})", hint="Export the model again.") from error
     found = sorted({node.op_type for node in model.graph.node} & QUANTISED)
+    narrow = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8, onnx.TensorProto.INT4, onnx.TensorProto.UINT4}
+    if any(tensor.data_type in narrow and len(tensor.dims) > 1 for tensor in model.graph.initializer):
+        found.append("weights in integers")
     if found:
         raise UnsupportedError(f"{path.name} is quantised already: it holds {', '.join(found)}", hint="Quantise once.")
     return model
@@ -81,7 +84,7 @@ def prepare(path: Path, place: Path) -> Path:
     opset = next((o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}), TARGET_OPSET)
     if opset < PER_CHANNEL_OPSET:
         model = onnx.version_converter.convert_version(model, TARGET_OPSET)
-    _drop_types_of_weights(model)
+    drop_types_of_weights(model)
     source, prepared = place / "float.onnx", place / "prepared.onnx"
     onnx.save(model, source)
     # Symbolic shape inference needs sympy, and adds nothing where only the batch is free.
@@ -89,7 +92,7 @@ def prepare(path: Path, place: Path) -> Path:
     return prepared
 
 
-def _drop_types_of_weights(model: onnx.ModelProto) -> None:
+def drop_types_of_weights(model: onnx.ModelProto) -> None:
     """Drop declared types of initialisers: the quantiser gives them other types, and inference then sees a clash."""
     weights = {tensor.name for tensor in model.graph.initializer}
     kept = [value for value in model.graph.value_info if value.name not in weights]

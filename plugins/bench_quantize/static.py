@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bench_quantize.bias_correction import correct_biases, input_means
 from bench_quantize.calibration import CHUNK, RowReader, calibration_split, rows_of
 from bench_quantize.coverage import coverage, sentence
 from bench_quantize.pooling import use_global_pools
 from bench_quantize.preparation import prepare, workplace
+from bench_quantize.stored_weights import store_in_eight_bits, weights_of
 from harness import ArtifactError, BuildContext, Split, UnsupportedError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import onnx
+
     from bench_quantize.options import Int8Static
+
+PRODUCTS = ["Conv", "ConvTranspose", "Gemm", "MatMul"]
+"""What is quantised of a network with attention: masks of minus infinity and sums before a normalisation have ranges
+that eight bits do not span. For a sentence encoder of six layers it made the difference of 77 to 95 % agreement."""
 
 
 def quantise_static(path: Path, options: Int8Static, context: BuildContext) -> Path:
@@ -42,11 +50,13 @@ def quantise_static(path: Path, options: Int8Static, context: BuildContext) -> P
         reader = RowReader(split, rows, _input_names(model, split))
         if use_global_pools(model):
             onnx.save(model, prepared)
+        products_only = has_attention(model)
         quantize_static(
             prepared,
             result,
             reader,
             quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=PRODUCTS if products_only else None,
             per_channel=options.per_channel,
             reduce_range=options.reduce_range,
             activation_type=QuantType.QInt8 if options.symmetric_activations else QuantType.QUInt8,
@@ -58,9 +68,31 @@ def quantise_static(path: Path, options: Int8Static, context: BuildContext) -> P
             }[options.method],
             extra_options=_extra_options(options, min(CHUNK, len(rows)) if histogram else 0),
         )
+        made = onnx.load(result)
+        if products_only:
+            embeddings = [weight for weight in weights_of(made) if weight.operator == "Gather" and weight.worthwhile]
+            store_in_eight_bits(made, embeddings, symmetric=True)
+            onnx.save(made, result)
+        if options.correct_biases:
+            reader.set_range(0, len(rows))
+            corrected = correct_biases(made, model, input_means(model, reader, context.threads))
+            onnx.save(made, result)
     context.note(f"calibrated on {len(rows)} of {len(split)} rows, method {options.method}")
-    context.note(sentence(coverage(onnx.load(result))))
+    context.note(sentence(coverage(made)))
+    if products_only:
+        stored = f"; {len(embeddings)} embeddings stored in int8" if embeddings else ""
+        context.note(f"quantised as a transformer: products alone, all between them in float{stored}")
+    if options.correct_biases:
+        context.note(f"biases corrected: {corrected}")
     return result
+
+
+def has_attention(model: onnx.ModelProto) -> bool:
+    """Whether tensors that are both computed are multiplied around a softmax."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    products = [node for node in model.graph.node if node.op_type == "MatMul"]
+    free = [node for node in products if not constants & set(node.input)]
+    return len(free) > 1 and any(node.op_type == "Softmax" for node in model.graph.node)
 
 
 def _check(options: Int8Static) -> None:

@@ -15,8 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from bench_onnx.content import content_sha256
 from bench_onnx.reader import read
 from bench_quantize import harness_implementations, harness_techniques
+from bench_quantize.bias_correction import _shift
 from bench_quantize.calibration import rows_of
-from bench_quantize.options import Int8Dynamic, Int8Static
+from bench_quantize.options import Int8Dynamic, Int8Static, WeightOnlyInt4, WeightOnlyInt8
 from harness import ArtifactError, BuildContext, Data, NoOptions, Split, TensorSpec, UnsupportedError
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def test_every_form_runs_at_any_batch_and_stays_close_to_float(technique, run, f
         {"method": "percentile", "percentile": 99.9},
         {"per_channel": False, "reduce_range": True},
         {"samples": 3},
+        {"correct_biases": False},
     ],
 )
 def test_every_option_of_static_quantisation_gives_another_file_that_is_close(options, float_model, context, tmp_path):
@@ -308,8 +310,131 @@ def test_static_quantisation_notes_what_it_calibrated_on(float_model, context):
     assert NOTES[context.workdir] == [
         "calibrated on 10 of 40 rows, method minmax",
         "int8: 5 of 5 Conv, 1 of 1 Gemm/MatMul",
+        "biases corrected: 6",
     ]
 
 
-def test_all_three_techniques_are_in_the_default_run():
-    assert {t.name: t.default for t in harness_techniques()} == {"fp16": "", "int8-dynamic": "", "int8-static": ""}
+def attention_net(path: Path) -> Path:
+    """Words embedded, one attention over them, and a mean; a mask makes the last word invisible."""
+    random = np.random.default_rng(0)
+    mask = np.zeros((1, 1, 8), np.float32)
+    mask[..., -1] = -1e9
+    values = {name: random.standard_normal((32, 32)) * 0.3 for name in ("q", "k", "v")}
+    values |= {"table": random.standard_normal((40, 32)), "mask": mask}
+    nodes = [helper.make_node("Gather", ["table", "input"], ["x"])]
+    nodes += [helper.make_node("MatMul", ["x", name], [f"{name}x"]) for name in ("q", "k", "v")]
+    nodes += [
+        helper.make_node("Transpose", ["kx"], ["kt"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["qx", "kt"], ["scores"]),
+        helper.make_node("Add", ["scores", "mask"], ["masked"]),
+        helper.make_node("Softmax", ["masked"], ["shares"], axis=-1),
+        helper.make_node("MatMul", ["shares", "vx"], ["mixed"]),
+        helper.make_node("ReduceMean", ["mixed"], ["logits"], axes=[1], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "attention",
+        [helper.make_tensor_value_info("input", TensorProto.INT64, ["batch", 8])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 32])],
+        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in values.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
+    return path
+
+
+def test_of_a_network_with_attention_products_alone_are_integer_and_embeddings_are_stored_so(tmp_path):
+    source = attention_net(tmp_path / "attention.onnx")
+    rows = np.random.default_rng(1).integers(0, 40, (30, 8))
+    data = Data(name="words", sha256="0", metric="top1", splits={"calibration": lambda: Split(inputs=(rows,))})
+    path = apply("int8-static", source, build_context(tmp_path / "work", data))
+    wanted = run_onnxruntime(source, rows)
+    assert np.linalg.norm(run_onnxruntime(path, rows) - wanted) / np.linalg.norm(wanted) < 0.05
+    graph = read(path)
+    assert graph.int8_macs_share == 1.0
+    assert {op.precision for op in graph.operators if op.kind in {"softmax", "add"}} == {"fp32"}
+    (gather,) = [op for op in graph.operators if op.kind == "gather"]
+    assert [t.precision for t in graph.weights_of(gather)] == ["int8"]
+    assert (graph.macs, graph.parameters) == (read(source).macs, read(source).parameters)
+    assert any("transformer" in note and "1 embeddings" in note for note in NOTES[tmp_path / "work"])
+
+
+def test_an_embedding_that_is_quantised_counts_as_much_as_a_float_one(tmp_path):
+    source = attention_net(tmp_path / "attention.onnx")
+    path = apply("int8-dynamic", source, build_context(tmp_path / "work", None), operators="all")
+    assert read(path).parameters == read(source).parameters
+
+
+def test_a_corrected_bias_brings_the_mean_of_each_output_back(float_model, context, tmp_path):
+    rows = context.data.split("calibration").inputs[0]
+    wanted = run_onnxruntime(float_model, rows).mean(axis=0)
+    moved = []
+    for name, corrected in (("with", True), ("without", False)):
+        other = build_context(tmp_path / name, context.data)
+        path = apply("int8-static", float_model, other, correct_biases=corrected, per_channel=False)
+        moved.append(np.abs(run_onnxruntime(path, rows).mean(axis=0) - wanted).max())
+    assert moved[0] < 0.5 * moved[1]
+
+
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_the_shift_of_a_bias_is_that_of_the_mean_for_products_of_every_layout(transposed):
+    random = np.random.default_rng(0)
+    error, inputs = random.standard_normal((4, 6)), random.standard_normal((50, 6))
+    node = helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=transposed)
+    found = _shift(error if transposed else error.T, inputs.mean(axis=0), node)
+    np.testing.assert_allclose(found, (inputs @ error.T).mean(axis=0))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_the_shift_of_a_bias_is_that_of_the_mean_for_convolutions_of_every_grouping(groups):
+    torch = pytest.importorskip("torch")
+    random = np.random.default_rng(0)
+    error = random.standard_normal((6, 6 // groups, 1, 1)).astype(np.float32)
+    inputs = random.standard_normal((5, 6, 4, 4)).astype(np.float32)
+    made = torch.nn.functional.conv2d(torch.from_numpy(inputs), torch.from_numpy(error), groups=groups).numpy()
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], group=groups)
+    found = _shift(error, inputs.mean(axis=(0, 2, 3)), node)
+    np.testing.assert_allclose(found, made.mean(axis=(0, 2, 3)), atol=1e-6)
+
+
+def test_three_techniques_are_in_the_default_run():
+    assert {t.name: t.default for t in harness_techniques()} == {
+        "fp16": "", "int8-dynamic": "", "int8-static": "", "weight-only-int8": None, "weight-only-int4": None
+    }  # fmt: skip
+
+
+def test_two_techniques_that_decide_the_precision_do_not_go_into_one_recipe():
+    assert {t.excludes for t in harness_techniques()} == {"precision"}
+
+
+def test_accuracy_control_is_refused_by_name_on_onnx_and_needs_labels_elsewhere():
+    (static,) = [t for t in harness_techniques() if t.name == "int8-static"]
+    (here,) = [found for found in harness_implementations() if found.technique == "int8-static"]
+    assert here.unsupported == {"max_drop"}
+    assert static.needs_with(Int8Static()) == {"calibration"}
+    assert static.needs_with(Int8Static(max_drop=1.0)) == {"calibration", "validation", "labels"}
+
+
+@pytest.mark.parametrize(
+    ("first", "tries"),
+    [
+        (Int8Static(per_channel=False), 4),
+        (Int8Static(), 3),
+        (Int8Static(method="percentile"), 1),
+        (Int8Dynamic(operators="all"), 3),
+        (Int8Dynamic(per_channel=True), 1),
+        (WeightOnlyInt8(), 2),
+        (WeightOnlyInt4(block=64, activations="int8"), 5),
+        (WeightOnlyInt4(block=16, symmetric=False), 1),
+    ],
+)
+def test_gentler_tries_come_to_an_end_and_keep_what_was_gentle_already(first, tries):
+    (technique,) = [t for t in harness_techniques() if t.options is type(first)]
+    seen = [first]
+    while (following := technique.gentler(seen[-1])) is not None:
+        assert following not in seen
+        seen.append(following)
+    assert len(seen) == tries
+    if isinstance(first, Int8Static):
+        assert all(options.per_channel for options in seen[1:])
+        order = ["minmax", "entropy", "percentile"]
+        assert [order.index(options.method) for options in seen] == sorted(order.index(o.method) for o in seen)
