@@ -56,7 +56,8 @@ def asked(given: Comparison) -> bool:
     """Whether the variant could be expected to be faster than its baseline."""
     small = given.gained(frozenset(), scheme="weight-only") > 0
     half = given.gained(HALF) > 0
-    return eight_bits_promised(given) or half or small or fewer_macs(given) or more_zeros(given)
+    simulated = given.variant.spent("quantise") > given.baseline.spent("quantise")
+    return eight_bits_promised(given) or half or small or simulated or fewer_macs(given) or more_zeros(given)
 
 
 def host_reasons(baseline: Side, variant: Side, cpu: CpuFacts) -> tuple[Reason, ...]:
