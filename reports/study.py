@@ -41,6 +41,7 @@ class Study:
         seeds: Seeds of training; one where nothing is trained.
         backends: Where the first seed is measured.
         budget_s: Time for measuring it.
+        timed: Recipes of the first seed whose speed is claimed: timed once more, by themselves and in more processes.
         again: Whether the first seed's variants are built once more from an empty cache.
     """
 
@@ -51,6 +52,7 @@ class Study:
     backends: tuple[str, ...] = ("onnxruntime", "openvino")
     budget_s: float = 60.0
     robustness: bool = False
+    timed: tuple[str, ...] = ()
     again: bool = False
 
 
@@ -101,15 +103,29 @@ STUDIES = (
         backends=("onnxruntime", "openvino", "torch"),
         budget_s=120.0,
         robustness=True,
+        timed=(
+            "int8-static",
+            "prune-channels(macs=0.5)+fine-tune",
+            "prune-channels(macs=0.5)+distill-soft+int8-static",
+        ),
         again=True,
     ),
-    Study(name="resnet-8", model="zoo:resnet-8", recipes=ON_PICTURES),
+    Study(
+        name="resnet-8",
+        model="zoo:resnet-8",
+        recipes=ON_PICTURES,
+        timed=(
+            "int8-static",
+            "prune-channels(macs=0.5)+fine-tune(epochs=2.0)",
+            "prune-channels(macs=0.5)+distill-soft(epochs=2.0)+int8-static",
+        ),
+    ),
     Study(
         name="efficientnet-lite0",
         model="zoo:efficientnet-lite0-crops",
         recipes=("int8-static", "int8-static(per_channel=false)"),
         seeds=(0,),
-        budget_s=60.0,
+        timed=("int8-static",),
     ),
 )
 
@@ -146,42 +162,53 @@ def _run(study: Study) -> None:
             timeout_s=3600.0,
             robustness=study.robustness and first,
         )
-        folder = _folder(study, f"seed-{seed}")
-        if not (folder / "report.md").is_file():
-            shutil.rmtree(folder, ignore_errors=True)
-            records = run(plan, out=folder)
-            write_report(folder, records, read_environment(folder))
-    if study.again and not (_folder(study, "again") / "report.md").is_file():
+        _into(_folder(study, f"seed-{seed}"), plan)
+    if study.timed:
+        plan = Plan(models=(study.model,), recipes=study.timed, profiles=("rpi4",), seed=study.seeds[0],
+                    backends=("onnxruntime", "openvino"), budget_s=90.0, processes=8, timeout_s=3600.0)  # fmt: skip
+        _into(_folder(study, "timed"), plan)
+    if study.again:
         _again(study)
+
+
+def _into(folder: Path, plan: Plan) -> None:
+    """Run a plan unless its report is there."""
+    if (folder / "report.md").is_file():
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    records = run(plan, out=folder)
+    write_report(folder, records, read_environment(folder))
 
 
 def _again(study: Study) -> None:
     """Build the first seed's variants once more, with an empty cache, in processes of their own."""
-    folder = _folder(study, "again")
-    shutil.rmtree(folder, ignore_errors=True)
     before = os.environ.get("BENCH_CACHE")
     with tempfile.TemporaryDirectory() as cache:
         os.environ["BENCH_CACHE"] = cache
         try:
             plan = Plan(models=(study.model,), recipes=study.recipes, backends=(QUALITY_BACKEND,), profiles=("rpi4",),
                         budget_s=1.0, processes=1, timeout_s=3600.0)  # fmt: skip
-            records = run(plan, out=folder)
+            _into(_folder(study, "again"), plan)
         finally:
             os.environ.pop("BENCH_CACHE") if before is None else os.environ.update(BENCH_CACHE=before)
-    write_report(folder, records, read_environment(folder))
 
 
 def _evidence(study: Study) -> Evidence | None:
     folders = [_folder(study, f"seed-{seed}") for seed in study.seeds]
     if not all((folder / "report.md").is_file() for folder in folders):
         return None
-    again = _folder(study, "again")
     return Evidence(
         name=study.name,
         seeds=tuple(tuple(read_records(folder)) for folder in folders),
-        again=tuple(read_records(again)) if (again / "report.md").is_file() else (),
+        timed=_records(_folder(study, "timed")),
+        again=_records(_folder(study, "again")),
         backend=QUALITY_BACKEND,
     )
+
+
+def _records(folder: Path) -> tuple[Record, ...]:
+    """Records of a finished run; none where there is no such run."""
+    return tuple(read_records(folder)) if (folder / "report.md").is_file() else ()
 
 
 def _page(evidence: Mapping[str, Evidence]) -> Iterator[str]:
