@@ -23,7 +23,7 @@ import numpy as np
 from study_claims import CLAIMS, Evidence, Finding, quality_of, variant_of
 
 from harness import Plan, Record, run
-from harness.report import write_report
+from harness.report import builtin_formats, write_report
 from harness.run_folder import read_environment, read_records
 
 HERE = Path(__file__).resolve().parent / "techniques"
@@ -177,7 +177,8 @@ def _into(folder: Path, plan: Plan) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     records = run(plan, out=folder)
-    write_report(folder, records, read_environment(folder))
+    formats = builtin_formats() if folder.name == "seed-0" else builtin_formats()[:1]  # one HTML file is enough to keep
+    write_report(folder, records, read_environment(folder), formats)
 
 
 def _again(study: Study) -> None:
@@ -203,6 +204,7 @@ def _evidence(study: Study) -> Evidence | None:
         timed=_records(_folder(study, "timed")),
         again=_records(_folder(study, "again")),
         backend=QUALITY_BACKEND,
+        order={recipe: place for place, recipe in enumerate(study.recipes)},
     )
 
 
