@@ -19,6 +19,7 @@ from harness.digest import digest_of
 from harness.errors import HarnessError
 from harness.measure.energy import read_energy
 from harness.measure.opened import Opened, failure_of, kept, open_all, prepare_all
+from harness.measure.operator_file import operator_file, read_operators, write_operators
 from harness.measure.score import score_opened
 from harness.measure.statistics import median_interval, summarise
 from harness.measure.subject import MeasureSettings, Subject
@@ -198,7 +199,8 @@ def _energy(group: _Group, opened: list[Opened]) -> None:
 
 
 def _operators(group: _Group, opened: list[Opened]) -> None:
-    """Read operator by operator where the time goes: one session after another, after everything was timed.
+    """Read operator by operator where the time goes: one session after another, after everything was timed, and once
+    for each variant and runtime.
 
     A runtime whose profiler fails loses this table and nothing else; a process that dies of it is a failure.
     """
@@ -207,8 +209,14 @@ def _operators(group: _Group, opened: list[Opened]) -> None:
         name = session.subject.name
         if name in group.failures:
             continue
+        path = operator_file(session.subject, group.settings.threads)
+        known = read_operators(path)
+        if known is not None:
+            group.operators[name] = known
+            continue
         try:
             group.operators[name] = session.operators(group.settings.threads)
+            write_operators(path, group.operators[name])
         except RemoteError as error:
             group.operator_problems[name] = error.message
         except HarnessError as error:

@@ -30,7 +30,7 @@ VISIT_NS = 15_000_000
 
 MOST_SAMPLES = 8
 
-OPERATOR_REPEATS = 20
+OPERATOR_REPEATS = 10
 """Inferences that an operator's time is the median of: shares of time are wanted, not milliseconds."""
 
 
