@@ -216,7 +216,8 @@ def _operators(group: _Group, opened: list[Opened]) -> None:
             continue
         try:
             group.operators[name] = session.operators(group.settings.threads)
-            write_operators(path, group.operators[name])
+            if group.operators[name]:
+                write_operators(path, group.operators[name])
         except RemoteError as error:
             group.operator_problems[name] = error.message
         except HarnessError as error:
