@@ -95,7 +95,7 @@ def _against(predicted: Array, expected: Array, labels: Array | None, groups: Ar
     found: dict[str, Any] = {"max_abs_error": _largest_error(predicted, expected)}
     if predicted.shape[1] < 2:
         return found
-    same = _classes(predicted, -2) == _classes(expected, -3)
+    same = classes(predicted, -2) == classes(expected, -3)
     low, high = share_interval(same, groups)
     found |= {"agreement": float(same.mean()), "agreement_n": len(same), "agreement_lo95": low, "agreement_hi95": high}
     found["kl_mean"] = _divergence(predicted, expected)
@@ -147,7 +147,7 @@ def _remarks(predicted: Array) -> list[str]:
     return remarks
 
 
-def _classes(scores: Array, otherwise: int) -> Array:
+def classes(scores: Array, otherwise: int) -> Array:
     """Class with the largest score of each row; `otherwise` for a row that holds NaN, whose arg-max means nothing."""
     import numpy as np
 
@@ -159,7 +159,7 @@ def _right(predicted: Array, labels: Array | None) -> Array | None:
     if labels is None or not (labels >= 0).any():
         return None
     labelled = labels >= 0
-    found: Array = _classes(predicted[labelled], -2) == labels[labelled]
+    found: Array = classes(predicted[labelled], -2) == labels[labelled]
     return found
 
 

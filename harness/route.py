@@ -85,6 +85,7 @@ def check_recipe(host: Host, recipe: Recipe) -> tuple[_Chosen, ...]:
 
     Raises:
         UsageError: An unknown technique, an option that it does not have, or an order that cannot work.
+        ArtifactError: An option names a model that its source knows to be missing.
     """
     chosen = []
     for step in recipe.steps:
@@ -146,8 +147,15 @@ def _check_exclusion(recipe: Recipe, chosen: Sequence[_Chosen]) -> None:
 
 
 def _is_model(host: Host, ref: str) -> bool:
-    """Whether a model source claims a text; an option may hold other words beside references."""
-    return any(source.contribution.claims(ref) for source in host.models)
+    """Whether a model source claims a text; an option may hold other words beside references.
+
+    Raises:
+        HarnessError: A source claims it and has no such model.
+    """
+    source = next((s.contribution for s in host.models if s.contribution.claims(ref)), None)
+    if source is not None:
+        source.check(ref)
+    return source is not None
 
 
 def find_route(

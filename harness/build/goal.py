@@ -72,6 +72,7 @@ def pursue(goal: Goal, options: Any, attempt: Attempt) -> Any:
 
     Raises:
         HarnessError: As the technique does at its first try.
+        ValueError: No try is allowed.
     """
     best: _Found | None = None
     for number in range(goal.tries):
@@ -99,8 +100,8 @@ def pursue(goal: Goal, options: Any, attempt: Attempt) -> Any:
         if weaker is None:
             break
         options = weaker
-    if best is None:  # no try was allowed
-        return attempt.apply(options, 0)
+    if best is None:
+        raise ValueError(f"{goal.tries} tries")
     attempt.note(f"goal missed: {goal.drop(best.score):.1f} points lost at best, kept {best.what}")
     return best.value
 

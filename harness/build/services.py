@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.build_context import BuildContext, Score, Trained, Training
 from harness.contributions import LIVE, SessionOptions
-from harness.errors import UnsupportedError
+from harness.errors import UnsupportedError, one_line
+from harness.quality import classes
 
 if TYPE_CHECKING:
     from harness.contributions import Backend, Trainer
@@ -58,14 +59,22 @@ class Services:
         return self._needed_trainer().count(module, self.context.example)
 
     def score(self, value: Any, fmt: str) -> Score | None:
-        """Accuracy of a live object or a file on the validation split, or None where it cannot be told."""
+        """Accuracy of a live object or a file on the validation split, or None where it cannot be told.
+
+        A result that cannot be run here is no failure of whoever made it: why there is no accuracy is a note then.
+        """
         split = self._judging()
         if split is None or split.labels is None:
             return None
-        outputs = self._predict(value, fmt, split)
-        if outputs is None or outputs.ndim != 2 or outputs.shape[1] < 2:
+        try:
+            outputs = self._predict(value, fmt, split)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it becomes data
+            self.context.note(f"accuracy on the validation rows cannot be told: {one_line(error)}")
             return None
-        return Score(value=float((outputs.argmax(axis=1) == split.labels).mean()), n=len(split))
+        if outputs is None or outputs.size <= len(split):  # one number a row has no class
+            return None
+        right = classes(outputs.reshape(len(split), -1), -1) == split.labels
+        return Score(value=float(right.mean()), n=len(split))
 
     def _judging(self) -> Split | None:
         """Labelled validation rows, loaded once."""

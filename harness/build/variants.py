@@ -45,25 +45,34 @@ def build_variants(
     """Build the variant of every cell; results are keyed by the cell's name."""
     outcome: dict[str, BuiltVariant | Failure] = {}
     jobs = _Jobs()
+    identities: dict[str, str] = {}
     goal = None if plan.max_accuracy_drop is None else {"max_drop": plan.max_accuracy_drop, "tries": plan.goal_tries}
     for model in dict.fromkeys(c.model for c in cells):
         of_model = [c for c in cells if c.model == model]
         try:
             given = _model_input(of_model[0], host, plan, settings)
-            references = _references(of_model, host, plan, settings)
         except HarnessError as error:
-            provider = of_model[0].source.provider
-            failure = Failure(stage="build", plugin=provider, error=error.message, hint=error.hint)
-            outcome |= {c.name: failure for c in of_model}
+            outcome |= {c.name: _failure(c, error) for c in of_model}
             continue
-        aims = {c.name: Aim(cost=c.cost, goal=goal, references=references) for c in of_model}
-        _add_jobs(host, given, of_model, aims, jobs)
+        aims: dict[str, Aim] = {}
+        for cell in of_model:
+            try:
+                references = _references(cell, host, plan, settings, identities)
+            except HarnessError as error:
+                outcome[cell.name] = _failure(cell, error)
+            else:
+                aims[cell.name] = Aim(cost=cell.cost, goal=goal, references=references)
+        _add_jobs(host, given, [c for c in of_model if c.name in aims], aims, jobs)
     results = _run(jobs, settings, progress)
     for name, key in jobs.last_of.items():
         result = results[key]
         model_input = jobs.by_key[key].model
         outcome[name] = BuiltVariant(model=model_input, built=result) if isinstance(result, Built) else result
     return outcome
+
+
+def _failure(cell: Cell, error: HarnessError) -> Failure:
+    return Failure(stage="build", plugin=cell.source.provider, error=error.message, hint=error.hint)
 
 
 def _run(jobs: _Jobs, settings: BuildSettings, progress: Progress) -> Mapping[str, Result]:
@@ -118,15 +127,17 @@ def _model_input(cell: Cell, host: Host, plan: Plan, settings: BuildSettings) ->
     )
 
 
-def _references(cells: Sequence[Cell], host: Host, plan: Plan, settings: BuildSettings) -> dict[str, str]:
-    """Identity of every further model that a technique of these cells takes part with."""
-    routes = [cell.route for cell in cells if not isinstance(cell.route, NoRoute)]
-    found: dict[str, str] = {}
-    for ref in dict.fromkeys(ref for route in routes for step in route for ref in step.references):
-        source = next(s for s in host.models if s.contribution.claims(ref))
-        source.contribution.check(ref)
-        found[ref] = _identity(source, ref, plan, settings)
-    return found
+def _references(
+    cell: Cell, host: Host, plan: Plan, settings: BuildSettings, identities: dict[str, str]
+) -> Mapping[str, str]:
+    """Identity of every further model that a technique of the cell takes part with; each is told once."""
+    steps = () if isinstance(cell.route, NoRoute) else cell.route
+    wanted = tuple(dict.fromkeys(ref for step in steps for ref in step.references))
+    for ref in wanted:
+        if ref not in identities:
+            source = next(s for s in host.models if s.contribution.claims(ref))
+            identities[ref] = _identity(source, ref, plan, settings)
+    return {ref: identities[ref] for ref in wanted}
 
 
 def _identity(source: Registered[ModelSource], ref: str, plan: Plan, settings: BuildSettings) -> str:

@@ -160,6 +160,7 @@ class Shop:
         self.plugin = folder / "bench_served.py"
         self.plugin.write_text(PLUGIN, encoding="utf-8")
         self.cache = Cache(root=folder / "cache")
+        self.baseline: Any = None
 
     def build(self, recipe: str, model: str = "live:a", backend: str = "on-toy", **plan: Any) -> Any:
         source_digest.cache_clear()
@@ -170,6 +171,7 @@ class Shop:
             cache=self.cache, lanes=2, threads=1, limits=Limits(answer_s=60.0), plugins=host.plugin_sources()
         )
         built = build_variants(prepared.cells, host, prepared.plan, settings, Silent())
+        self.baseline = next(built[c.name] for c in prepared.cells if c.baseline)
         return next(built[c.name] for c in prepared.cells if c.recipe.steps)
 
     def edit(self, old: str, new: str) -> None:
@@ -267,3 +269,31 @@ def test_an_option_that_names_no_model_is_left_to_the_technique(shop: Shop) -> N
     failure = shop.build('learn(teacher="current")')
     assert isinstance(failure, Failure)
     assert "there is no model 'current'" in failure.error
+
+
+def test_a_file_that_nobody_here_can_run_is_built_all_the_same_and_says_that_it_was_not_judged(shop: Shop) -> None:
+    shop.edit('self.w = json.loads(Path(path).read_text())["w"]', 'raise RuntimeError("no such kernel")')
+    shop.edit('context.note(f"scored {context.score(target).value:.3f}")', "pass")
+    lineage = steps(shop.build("spoil-file(amount=0.2)"))
+    assert lineage["spoil-file"].accuracy is None
+    assert "cannot be told: RuntimeError: no such kernel" in lineage["spoil-file"].notes[-1]
+
+
+def test_a_network_that_takes_no_batches_is_loaded_all_the_same(shop: Shop) -> None:
+    shop.edit('predict=lambda live, inputs: scores(live["w"], inputs[0])', "predict=lambda live, inputs: 1 / 0")
+    lineage = steps(shop.build("spoil(amount=0.1)"))
+    assert lineage["live:a"].accuracy is None
+    assert "cannot be told: ZeroDivisionError" in lineage["live:a"].notes[0]
+
+
+def test_a_row_of_outputs_that_are_not_numbers_is_never_right(shop: Shop) -> None:
+    shop.edit("def scores(w, x):\n", "def scores(w, x):\n    if w: return np.full((len(x), 2), np.nan)\n")
+    assert steps(shop.build("spoil(amount=0.1)"))["spoil"].accuracy == 0
+
+
+def test_a_model_named_by_one_recipe_that_cannot_be_identified_fails_that_recipe_alone(shop: Shop) -> None:
+    shop.edit("identity=lambda ref: ref + IDENTITY", "identity=lambda ref: 1 / 0 if 'teacher' in ref else ref")
+    failure = shop.build('learn(teacher="live:teacher")')
+    assert isinstance(failure, Failure)
+    assert "the identity of live:teacher cannot be told" in failure.error
+    assert isinstance(shop.baseline, BuiltVariant)
