@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.availability import if_installed
     from harness.build_context import BuildContext, Score, Trained, Training
     from harness.contributions import (
         AVAILABLE,
@@ -48,6 +49,7 @@ _HOME = {
     "AVAILABLE": "contributions",
     "Availability": "contributions",
     "Backend": "contributions",
+    "if_installed": "availability",
     "BuildContext": "build_context",
     "Score": "build_context",
     "Trained": "build_context",
@@ -129,6 +131,7 @@ __all__ = [
     "Training",
     "UnsupportedError",
     "hookimpl",
+    "if_installed",
     "resume",
     "run",
 ]

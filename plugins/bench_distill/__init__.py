@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench_distill.options import DistillFeature, DistillSoft, FineTune, needs, wider
-from harness import AVAILABLE, Availability, BuildContext, Implementation, Technique, hookimpl
+from harness import BuildContext, Implementation, Technique, hookimpl, if_installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 HARNESS_API = 1
 
 
-def _available() -> Availability:
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None:
-        return Availability(ok=False, reason="torch not installed", install='pip install "edge-bench[torch]"')
-    return AVAILABLE
+_available = if_installed("torch", install="pip install 'edge-bench[torch]'")
 
 
 def _fine_tune(module: nn.Module, options: FineTune, context: BuildContext) -> nn.Module:

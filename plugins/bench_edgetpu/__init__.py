@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from harness import AVAILABLE, Availability, Backend, OpGraph, Session, SessionOptions, Simulation, hookimpl
+from harness import Backend, OpGraph, Session, SessionOptions, Simulation, hookimpl, if_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,14 +14,7 @@ if TYPE_CHECKING:
 HARNESS_API = 1
 
 
-def _available() -> Availability:
-    if find_spec("onnxruntime") is None:
-        return Availability(
-            ok=False,
-            reason="onnxruntime is not installed; it computes the outputs",
-            install="pip install 'edge-bench[onnxruntime]'",
-        )
-    return AVAILABLE
+_available = if_installed("onnxruntime", install="pip install 'edge-bench[onnxruntime]'")
 
 
 def _prepare() -> None:

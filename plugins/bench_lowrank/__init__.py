@@ -14,7 +14,7 @@ from bench_lowrank.options import (
     svd_needs,
     tuning_needs,
 )
-from harness import AVAILABLE, Availability, BuildContext, Implementation, Technique, hookimpl
+from harness import BuildContext, Implementation, Technique, hookimpl, if_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,23 +24,8 @@ if TYPE_CHECKING:
 HARNESS_API = 1
 
 
-def _torch_available() -> Availability:
-    return _has("torch", "torch")
-
-
-def _tensorly_available() -> Availability:
-    torch = _torch_available()
-    return _has("tensorly", "compress") if torch.ok else torch
-
-
-def _has(distribution: str, extra: str) -> Availability:
-    from importlib.util import find_spec
-
-    if find_spec(distribution) is None:
-        return Availability(
-            ok=False, reason=f"{distribution} not installed", install=f'pip install "edge-bench[{extra}]"'
-        )
-    return AVAILABLE
+_torch = if_installed("torch", install="pip install 'edge-bench[torch]'")
+_tensorly = if_installed("torch", "tensorly", install="pip install 'edge-bench[torch,compress]'")
 
 
 def _svd(module: nn.Module, options: LowRankSvd, context: BuildContext) -> nn.Module:
@@ -100,14 +85,12 @@ def harness_techniques() -> Iterable[Technique]:
 @hookimpl
 def harness_implementations() -> Iterable[Implementation]:
     """On live torch modules."""
-    yield Implementation(
-        technique="low-rank-svd", format="module", apply=_svd, available=_torch_available, requires=("torch",)
-    )
+    yield Implementation(technique="low-rank-svd", format="module", apply=_svd, available=_torch, requires=("torch",))
     for technique, apply in (("low-rank-cp", _cp), ("low-rank-tucker", _tucker)):
         yield Implementation(
             technique=technique,
             format="module",
             apply=apply,
-            available=_tensorly_available,
+            available=_tensorly,
             requires=("torch", "tensorly"),
         )

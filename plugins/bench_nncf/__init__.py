@@ -5,10 +5,9 @@ NNCF's own reports, progress bars and usage statistics are held back; nothing is
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from harness import AVAILABLE, Availability, BuildContext, Implementation, hookimpl
+from harness import BuildContext, Implementation, hookimpl, if_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,21 +15,8 @@ if TYPE_CHECKING:
 
 HARNESS_API = 1
 
-INSTALL = 'pip install "edge-bench[openvino]"'
 
-
-def _available() -> Availability:
-    missing = [name for name in ("openvino", "nncf") if not _found(name)]
-    if missing:
-        return Availability(ok=False, reason=f"{' and '.join(missing)} not installed", install=INSTALL)
-    return AVAILABLE
-
-
-def _found(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):  # a module without a spec, or one that is blocked
-        return False
+_available = if_installed("openvino", "nncf", install="pip install 'edge-bench[openvino]'")
 
 
 def _fp16(path: Path, options: Any, context: BuildContext) -> Path:  # noqa: ARG001 - there are none

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import AVAILABLE, Availability, GraphReader, GraphWriter, Model, ModelInfo, ModelSource, OpGraph, hookimpl
+from harness import GraphReader, GraphWriter, Model, ModelInfo, ModelSource, OpGraph, hookimpl, if_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,12 +13,7 @@ if TYPE_CHECKING:
 HARNESS_API = 1
 
 
-def _available() -> Availability:
-    from importlib.util import find_spec
-
-    if find_spec("onnx") is None:
-        return Availability(ok=False, reason="onnx not installed", install='pip install "edge-bench[onnxruntime]"')
-    return AVAILABLE
+_available = if_installed("onnx", install="pip install 'edge-bench[onnxruntime]'")
 
 
 def _claims(ref: str) -> bool:

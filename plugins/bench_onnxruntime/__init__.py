@@ -6,10 +6,9 @@ Importing this package imports neither onnxruntime nor numpy; every callable bel
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from harness import AVAILABLE, Availability, Backend, OperatorTime, Session, SessionOptions, hookimpl
+from harness import Backend, OperatorTime, Session, SessionOptions, hookimpl, if_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,14 +30,7 @@ class OnnxRuntimeOptions:
     allow_spinning: bool = True
 
 
-def _available() -> Availability:
-    try:
-        found = find_spec("onnxruntime") is not None
-    except (ImportError, ValueError):  # a module without a spec, or one that is blocked
-        found = False
-    if found:
-        return AVAILABLE
-    return Availability(ok=False, reason="not installed: onnxruntime", install="pip install 'edge-bench[onnxruntime]'")
+_available = if_installed("onnxruntime", install="pip install 'edge-bench[onnxruntime]'")
 
 
 def _prepare() -> None:

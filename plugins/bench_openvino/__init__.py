@@ -7,12 +7,9 @@ Importing this package imports neither openvino nor numpy; every callable below 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from harness import (
-    AVAILABLE,
-    Availability,
     Backend,
     BuildContext,
     Converter,
@@ -22,6 +19,7 @@ from harness import (
     Session,
     SessionOptions,
     hookimpl,
+    if_installed,
 )
 
 if TYPE_CHECKING:
@@ -44,14 +42,7 @@ class OpenVinoOptions:
     hint: str = "latency"
 
 
-def _available() -> Availability:
-    try:
-        found = find_spec("openvino") is not None
-    except (ImportError, ValueError):  # a module without a spec, or one that is blocked
-        found = False
-    if found:
-        return AVAILABLE
-    return Availability(ok=False, reason="not installed: openvino", install="pip install 'edge-bench[openvino]'")
+_available = if_installed("openvino", install="pip install 'edge-bench[openvino]'")
 
 
 def _prepare() -> None:

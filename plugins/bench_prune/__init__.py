@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bench_prune.options import (
@@ -17,7 +16,7 @@ from bench_prune.options import (
     needs_of_channels,
     needs_of_magnitude,
 )
-from harness import AVAILABLE, Availability, BuildContext, Implementation, Technique, hookimpl
+from harness import BuildContext, Implementation, Technique, hookimpl, if_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,21 +26,8 @@ if TYPE_CHECKING:
 HARNESS_API = 1
 
 
-def _torch() -> Availability:
-    if find_spec("torch") is None:
-        return Availability(ok=False, reason="torch not installed", install='pip install "edge-bench[torch]"')
-    return AVAILABLE
-
-
-def _torch_pruning() -> Availability:
-    missing = [name for name in ("torch", "torch_pruning") if find_spec(name) is None]
-    if missing:
-        return Availability(
-            ok=False,
-            reason=f"{' and '.join(missing)} not installed",
-            install='pip install "edge-bench[torch,compress]"',
-        )
-    return AVAILABLE
+_torch = if_installed("torch", install="pip install 'edge-bench[torch]'")
+_torch_pruning = if_installed("torch", "torch_pruning", install="pip install 'edge-bench[torch,compress]'")
 
 
 def _magnitude(module: nn.Module, options: PruneMagnitude, context: BuildContext) -> nn.Module:

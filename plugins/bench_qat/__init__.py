@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench_qat.options import QatInt8
-from harness import AVAILABLE, Availability, BuildContext, Implementation, Technique, hookimpl
+from harness import BuildContext, Implementation, Technique, hookimpl, if_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,15 +16,7 @@ if TYPE_CHECKING:
 HARNESS_API = 1
 
 
-def _available() -> Availability:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("torch", "torchao") if find_spec(name) is None]
-    if not missing:
-        return AVAILABLE
-    return Availability(
-        ok=False, reason=f"{' and '.join(missing)} not installed", install='pip install "edge-bench[torch]"'
-    )
+_available = if_installed("torch", "torchao", install="pip install 'edge-bench[torch]'")
 
 
 def _quantise(module: nn.Module, options: QatInt8, context: BuildContext) -> Path:

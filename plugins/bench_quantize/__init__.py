@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench_quantize.gentler import gentler_dynamic, gentler_static, gentler_weights_int4, gentler_weights_int8
 from bench_quantize.options import Int8Dynamic, Int8Static, WeightOnlyInt4, WeightOnlyInt8
-from harness import AVAILABLE, Availability, BuildContext, Implementation, NoOptions, Technique, hookimpl
+from harness import BuildContext, Implementation, NoOptions, Technique, hookimpl, if_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,16 +14,8 @@ if TYPE_CHECKING:
 
 HARNESS_API = 1
 
-INSTALL = 'pip install "edge-bench[onnxruntime]"'
 
-
-def _available() -> Availability:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if missing:
-        return Availability(ok=False, reason=f"{' and '.join(missing)} not installed", install=INSTALL)
-    return AVAILABLE
+_available = if_installed("onnx", "onnxruntime", install="pip install 'edge-bench[onnxruntime]'")
 
 
 def _fp16(path: Path, options: NoOptions, context: BuildContext) -> Path:  # noqa: ARG001 - there are none

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from harness import (
-    AVAILABLE,
-    Availability,
     Backend,
     BuildContext,
     Converter,
@@ -27,10 +24,11 @@ from harness import (
     Trainer,
     Training,
     hookimpl,
+    if_installed,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 HARNESS_API = 1
@@ -50,27 +48,10 @@ class TorchOptions:
     compile: bool = False
 
 
-def _availability(extra: str, *modules: str) -> Callable[[], Availability]:
-    def available() -> Availability:
-        missing = [name for name in modules if not _installed(name)]
-        if not missing:
-            return AVAILABLE
-        return Availability(
-            ok=False, reason=f"not installed: {', '.join(missing)}", install=f"pip install 'edge-bench[{extra}]'"
-        )
-
-    return available
-
-
-def _installed(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):  # a module without a spec, or one that is blocked
-        return False
-
-
-_torch = _availability("torch", "torch")
-_exporter = _availability("torch,onnxruntime", "torch", "onnx", "onnxscript", "onnxruntime")
+_torch = if_installed("torch", install="pip install 'edge-bench[torch]'")
+_exporter = if_installed(
+    "torch", "onnx", "onnxscript", "onnxruntime", install="pip install 'edge-bench[torch,onnxruntime]'"
+)
 
 
 def _prepare() -> None:
