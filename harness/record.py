@@ -173,8 +173,8 @@ class Measurement:
         group: Cells of one group were timed interleaved with each other.
         processes: One reading per fresh process.
         energy: What a meter read of the first process; None without a meter, and environment.json says why.
-        operators: Where the time of one inference goes, by the runtime's own profiler in the first process after
-            everything was timed; empty when it has none.
+        operators: Where the time of one inference goes, by the runtime's own profiler, run after everything was timed
+            and once for a variant, runtime, processor and number of threads; empty when it has none.
         operators_problem: Why they could not be read, else "".
     """
 
