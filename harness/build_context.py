@@ -82,7 +82,7 @@ class Trained:
 
 def _no_training(_module: Any, _training: Training) -> Trained:
     raise UnsupportedError(
-        "nothing here can train a live model", hint='Install a framework with a trainer: pip install "edge-bench[all]"'
+        "nothing here can train a live model", hint="Install a framework with a trainer: pip install 'edge-bench[all]'"
     )
 
 

@@ -47,7 +47,7 @@ def narrower(network: nn.Module, width: float, inputs: tuple[torch.Tensor, ...])
     except ImportError as error:
         raise UnsupportedError(
             f"deriving a student needs torch-pruning, which is not installed: {error}",
-            hint='pip install "edge-bench[compress]"',
+            hint="pip install 'edge-bench[compress]'",
         ) from error
     narrowed = copy.deepcopy(network).eval().requires_grad_()
     parameters = sum(p.numel() for p in network.parameters())

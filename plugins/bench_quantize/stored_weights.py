@@ -109,7 +109,8 @@ def quantised(values: Any, axis: int, *, symmetric: bool) -> tuple[Any, Any, Any
         return np.clip(np.rint(values / scale), -127, 127).astype(np.int8), scale, None
     low = np.minimum(values.min(axis=others, keepdims=True), 0)
     high = np.maximum(values.max(axis=others, keepdims=True), 0)
-    scale = np.where(high > low, (high - low) / 255, 1).astype(np.float32)
+    step = (high - low) / 255  # zero where the range itself is a denormal number
+    scale = np.where(step > 0, step, 1).astype(np.float32)
     zero = np.rint(-low / scale).astype(np.float32)
     return np.clip(np.rint(values / scale) + zero, 0, 255).astype(np.uint8), scale, zero
 

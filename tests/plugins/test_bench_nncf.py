@@ -475,4 +475,4 @@ def test_without_nncf_every_technique_says_how_to_get_it(monkeypatch):
         assert found.available().ok
     monkeypatch.setitem(sys.modules, "nncf", None)
     for found in harness_implementations():
-        assert found.available().install == 'pip install "edge-bench[openvino]"'
+        assert found.available().install == "pip install 'edge-bench[openvino]'"

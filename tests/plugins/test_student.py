@@ -195,7 +195,7 @@ def test_a_network_that_cannot_be_narrowed_is_refused_with_another_way(network, 
 
 def test_without_torch_pruning_the_command_that_installs_it_is_named(teacher, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_pruning", None)
-    with pytest.raises(UnsupportedError, match=r'pip install "edge-bench\[compress\]"'):
+    with pytest.raises(UnsupportedError, match=r"pip install 'edge-bench\[compress\]'"):
         narrower(teacher, 0.5, INPUTS)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from onnx import TensorProto, helper, numpy_helper
@@ -261,6 +261,7 @@ def test_a_weight_that_would_not_get_smaller_stays_and_one_that_several_read_is_
     st.integers(0, 2),
     st.booleans(),
 )  # fmt: skip
+@example(np.array([[[1e-45]]], np.float32), 0, False)  # a range whose 255th part is no number any more
 def test_levels_are_within_half_a_step_and_zeros_stay_zero(values, axis, symmetric):
     levels, scale, zero = quantised(values, axis, symmetric=symmetric)
     back = (levels.astype(np.float32) - (0 if zero is None else zero)) * scale
