@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Where zoo:minilm looks for its two archives.
 MINILM := $(or $(BENCH_MINILM),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/bench/minilm)
 
-.PHONY: demo test check fmt docs bench study data browser clean
+.PHONY: demo test check fmt docs bench study data browser gallery clean
 
 demo: $(VENV)/.installed-all
 	$(BIN)/bench run --profile rpi4
@@ -46,6 +46,10 @@ browser:
 # Every technique on real data with three seeds: about an hour on two cores. What is there already is not run again.
 study: data
 	$(BIN)/python reports/study.py
+
+# Writes the reports in reports/ again from their records, and measures those that are not there.
+gallery: data
+	$(BIN)/python reports/gallery.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

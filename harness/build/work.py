@@ -1,4 +1,4 @@
-"""The build process: loads a model or a file, does the steps of one job, and describes the file that came out."""
+"""The build process: loads a model or a file, and does the steps of one job."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import copy
 import json
 import shutil
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.build.description import file_facts, fingerprint, size_of, step_facts
 from harness.build.goal import FINE_TUNING, Attempt, Goal, pursue
 from harness.build.model_folder import read_model_folder, write_model_folder
 from harness.build.services import Services
@@ -93,12 +93,12 @@ class _Job:
             value, size_bytes = Path(shutil.copy2(model.payload, target)), None
         elif any(step["kind"] == "technique" for step in self.request["steps"]):
             value = copy.deepcopy(model.payload)
-            self.fingerprint, size_bytes = self._fingerprint(value, LIVE, target)
+            self.fingerprint, size_bytes = fingerprint(self.serving, value, LIVE, target)
         else:
             value, size_bytes = model.payload, None
         self.reference = services.score(value, model.format)
         self._record("source", self.request["ref"], source.provider, (value, model.format), started)
-        self.lineage[-1] |= self._facts(value, model.format, self.reference, size_bytes)
+        self.lineage[-1] |= step_facts(services, value, model.format, self.reference, size_bytes)
         return value, model.format
 
     def _data(self, model: Model) -> Data:
@@ -135,7 +135,8 @@ class _Job:
             result = self._do(step, value, folder)
             size_bytes = self._check(step, result, folder)
             if step["kind"] == "technique":
-                facts = self._facts(result, step["format"], self.serving.score(result, step["format"]), size_bytes)
+                score = self.serving.score(result, step["format"])
+                facts = step_facts(self.serving, result, step["format"], score, size_bytes)
         except HarnessError as error:
             raise StepError(f"{step['label']}: {error.message}", hint=error.hint, plugin=step["provider"]) from error
         except (Exception, SystemExit) as error:
@@ -206,40 +207,13 @@ class _Job:
                 )
         if step["kind"] != "technique":
             return None
-        after, size_bytes = self._fingerprint(result, step["format"], folder)
+        after, size_bytes = fingerprint(self.serving, result, step["format"], folder)
         if after and after == self.fingerprint:
             raise ArtifactError(
                 "changed no operator and no weight.", hint="The model has nothing for it to work on; leave it out."
             )
         self.fingerprint = after
         return size_bytes
-
-    def _fingerprint(self, value: Any, fmt: str, folder: Path) -> tuple[str, int | None]:
-        """Content hash of a file, or of a live object saved for it, with its size then; empty when nobody can tell."""
-        if fmt == LIVE:
-            with self.serving.saved(value, folder) as saved:
-                if saved is None:
-                    return "", None
-                return self._content(*saved), _size_bytes(saved[0])
-        return self._content(Path(value), fmt), None
-
-    def _content(self, path: Path, fmt: str) -> str:
-        if fmt not in self.host.graph_readers:
-            return ""
-        return self.host.graph_readers.get(fmt).contribution.content_sha256(path)
-
-    def _facts(self, value: Any, fmt: str, score: Score | None, size_bytes: int | None) -> dict[str, Any]:
-        """What the lineage says of a step beside its notes."""
-        parameters, macs = None, None
-        if fmt == LIVE and self.serving.trainer() is not None:
-            parameters, macs = self.serving.count(value)
-        elif fmt in self.host.graph_readers and fmt != LIVE:
-            graph = self.host.graph_readers.get(fmt).contribution.read(Path(value))
-            parameters, macs = graph.parameters, graph.macs
-        facts: dict[str, Any] = {"parameters": parameters, "macs": macs}
-        if score is not None:
-            facts |= {"accuracy": score.value, "accuracy_n": score.n}
-        return facts | ({"size_bytes": size_bytes} if size_bytes is not None else {})
 
     def _record(self, kind: str, name: str, provider: str, result: tuple[Any, str], started: float) -> None:
         value, fmt = result
@@ -249,7 +223,7 @@ class _Job:
                 "name": name,
                 "plugin": provider,
                 "format": fmt,
-                "size_bytes": _size_bytes(Path(value)) if isinstance(value, Path) else None,
+                "size_bytes": size_of(Path(value)) if isinstance(value, Path) else None,
                 "seconds": round(time.perf_counter() - started, 3),
                 "notes": tuple(self.notes),
             }
@@ -260,14 +234,7 @@ class _Job:
         """Describe the file, write its graph, and drop what intermediate steps left behind."""
         reader = self.host.graph_readers.get(fmt).contribution if fmt in self.host.graph_readers else None
         inside = path.resolve().relative_to(self.workdir.resolve())
-        facts: dict[str, Any] = {
-            "path": str(inside),
-            "format": fmt,
-            "sha256": reader.content_sha256(path) if reader else "",
-            "size_bytes": _size_bytes(path),
-            "download_bytes": _gzip_bytes(path),
-            "lineage": self.lineage,
-        }
+        facts = {"path": str(inside), **file_facts(self.host, path, fmt), "lineage": self.lineage}
         if reader and self.request["read_graph"]:
             graph = reader.read(path)
             (self.workdir / "graph.json").write_text(json.dumps(asdict(graph)), encoding="utf-8")
@@ -276,23 +243,3 @@ class _Job:
             if child.is_dir() and child != keep:
                 shutil.rmtree(child)
         return facts
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-
-
-def _size_bytes(path: Path) -> int:
-    return sum(p.stat().st_size for p in _files(path))
-
-
-def _gzip_bytes(path: Path) -> int:
-    """Size after deflate at level 6, which is what gzip and most download channels do."""
-    total = 0
-    for file in _files(path):
-        compressor = zlib.compressobj(6)
-        with file.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                total += len(compressor.compress(chunk))
-        total += len(compressor.flush())
-    return total
