@@ -22,9 +22,9 @@ def _prepare() -> None:
 
 
 def _open(path: Path, options: SessionOptions) -> Session:
-    from bench_edgetpu.session import CpuSession
+    from bench_edgetpu.session import open_on_cpu
 
-    return CpuSession(path, threads=options.threads)
+    return open_on_cpu(path, threads=options.threads)
 
 
 def _simulate(graph: OpGraph, facts: Mapping[str, Any]) -> Simulation:
@@ -45,12 +45,12 @@ def harness_backends() -> Iterable[Backend]:
     yield Backend(
         name="edgetpu",
         summary="Google Edge TPU, imitated: fully quantised graphs only, latency simulated, outputs from the CPU",
-        reads=("onnx",),
+        reads=("onnx", "tflite"),
         prepare=_prepare,
         open=_open,
         available=_available,
         accelerator="edgetpu",
         simulate=_simulate,
         fit=_fit,
-        requires=("onnxruntime",),
+        requires=("onnxruntime", "ai-edge-litert"),
     )

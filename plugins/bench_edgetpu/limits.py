@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SOFTMAX_ELEMENTS = 16_000
+WORDS: Mapping[str, str] = MappingProxyType({
+    "SOFTMAX": "Softmax", "LOG_SOFTMAX": "LogSoftmax", "L2_NORMALIZATION": "LpNormalization", "L2_POOL_2D": "LpPool",
+    "MEAN": "ReduceMean", "SUM": "ReduceSum", "REDUCE_MAX": "ReduceMax", "REDUCE_MIN": "ReduceMin",
+    "REDUCE_PROD": "ReduceProd", "ARG_MAX": "ArgMax", "ARG_MIN": "ArgMin", "DEPTH_TO_SPACE": "DepthToSpace",
+    "SPACE_TO_DEPTH": "SpaceToDepth", "UNIDIRECTIONAL_SEQUENCE_LSTM": "LSTM",
+})  # fmt: skip
+"""Operators of LiteRT files by the names that ONNX has for them; the limits below know those."""
+
 REDUCTIONS = frozenset({"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"})
 CHANNEL_MULTIPLE = 4
 ALSO_LISTED = frozenset({"LSTM"})
@@ -34,10 +42,12 @@ def limit(graph: OpGraph, op: Operator) -> str:
 
 
 def word(op: Operator) -> str:
-    """The operator's own name without a domain and without the mark of a quantised form: `Softmax` for
-    `com.microsoft.QLinearSoftmax`."""
+    """The operator's name as ONNX has it, without a domain and without the mark of a quantised form: `Softmax` for
+    `com.microsoft.QLinearSoftmax` and for `SOFTMAX`."""
     if op.source == op.kind:  # a table of layers, which says no more than the kind
         return ""
+    if op.source in WORDS:
+        return WORDS[op.source]
     return op.source.rsplit(".", 1)[-1].removeprefix("QLinear")
 
 
@@ -66,7 +76,7 @@ def _pool(graph: OpGraph, op: Operator) -> str:
     del graph
     if op.activation:
         return f"a fused {op.activation}, none is allowed"
-    return f"{op.source}, maximum and average are allowed" if "Lp" in op.source else ""
+    return f"{op.source}, maximum and average are allowed" if "Lp" in word(op) else ""
 
 
 def _concat(graph: OpGraph, op: Operator) -> str:
@@ -160,7 +170,7 @@ def _resize(graph: OpGraph, op: Operator) -> str:
 
 def _transpose(graph: OpGraph, op: Operator) -> str:
     del graph
-    return "DepthToSpace, SpaceToDepth and transposition are allowed" if op.source == "DepthToSpace" else ""
+    return "DepthToSpace, SpaceToDepth and transposition are allowed" if word(op) == "DepthToSpace" else ""
 
 
 def _lstm(op: Operator) -> str:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bench_edgetpu.tflite_session import LiteRtCpuSession, is_tflite
 from harness import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from harness import Session
+
 Array = Any
+
+
+def open_on_cpu(path: Path, *, threads: int) -> Session:
+    """A session on the CPU, of LiteRT for a .tflite file and else of ONNX Runtime; raises ArtifactError."""
+    return LiteRtCpuSession(path, threads=threads) if is_tflite(path) else CpuSession(path, threads=threads)
 
 
 class CpuSession:

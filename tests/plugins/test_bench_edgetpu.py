@@ -348,7 +348,7 @@ def test_the_backend_is_for_an_accelerator_and_needs_onnx_runtime() -> None:
     (backend,) = bench_edgetpu.harness_backends()
     assert backend.name == "edgetpu"
     assert backend.accelerator == "edgetpu"
-    assert backend.reads == ("onnx",)
+    assert backend.reads == ("onnx", "tflite")
     assert backend.simulate is not None
     assert backend.fit is not None
     assert backend.simulate(classifier().graph(), FACTS).rejections == ()
