@@ -55,7 +55,7 @@ def subject(cell: Cell, built: BuiltVariant, host: Host, cache: Cache) -> Subjec
 
 def taken(found: Sequence[Subject], settings: MeasureSettings) -> dict[str, Measurement]:
     """Measurements by name; a failure ends the script."""
-    results = measure(found, settings, lambda text: None)
+    results = measure(found, settings, Silent())
     return {name: r for name, r in results.items() if isinstance(r, Measurement)}
 
 
