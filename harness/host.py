@@ -7,14 +7,11 @@ and their answers are consumed inside the `try`.
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -23,8 +20,6 @@ import pluggy
 
 from harness import API_VERSION, contributions, hookspecs
 from harness.contributions import (
-    NAME,
-    Availability,
     Backend,
     Converter,
     GraphReader,
@@ -36,13 +31,15 @@ from harness.contributions import (
     Trainer,
 )
 from harness.contributions import ReportFormat as ReportFormatContribution
-from harness.errors import PluginError, UsageError, one_line
+from harness.errors import HarnessError, PluginError, UsageError
+from harness.guard import Owner, checked, guarded
+from harness.plugin_file import absolute, is_plugin_file, load_plugin_file, plugin_name, raised_at, short
 from harness.registry import Registered, Registry
 
 GROUP = "harness.plugins"
 
-GIVEN = "given by hand"
-"""Stands for the distribution of a plugin that was named for one run and is not installed."""
+GIVEN = "given with --plugin"
+"""Stands for the distribution of a plugin that was named for one command and is not installed."""
 
 YIELDS: dict[str, type] = {
     "harness_models": ModelSource,
@@ -62,17 +59,31 @@ YIELDS: dict[str, type] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginFailure:
-    """What a plugin did wrong, and where: `import`, `api`, `register`, or the name of a hook."""
+    """What a plugin did wrong, and where: `import`, `api`, `register`, or the name of a hook.
+
+    Attributes:
+        place: File and line of the plugin that it came from, or "" where it came from none.
+    """
 
     plugin: str
     stage: str
     error: str
     trace: str = ""
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.stage}: {self.error}{f' ({self.place})' if self.place else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """A plugin that was found, whatever became of it."""
+    """A plugin that was found, whatever became of it.
+
+    Attributes:
+        target: The module, or the absolute path of the one file.
+        origin: File of the module, once it was imported.
+        api: Plugin API that it states in `HARNESS_API`, or None where it states none.
+    """
 
     name: str
     target: str
@@ -81,11 +92,26 @@ class Plugin:
     status: str
     import_ms: float = 0.0
     origin: str = ""
+    api: int | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether it was named for this command, not found installed."""
+        return self.distribution == GIVEN
+
+    @property
+    def provider(self) -> str:
+        """Name, distribution and version in a line."""
+        return _provider(self.name, self.distribution, self.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """All that the plugins contribute, and all that went wrong with them."""
+    """All that the plugins contribute, and all that went wrong with them.
+
+    Attributes:
+        late: What went wrong after loading, where the host went on without the plugin's answer; it grows.
+    """
 
     plugins: tuple[Plugin, ...]
     failures: tuple[PluginFailure, ...]
@@ -100,6 +126,7 @@ class Host:
     meters: Registry[Meter]
     profile_folders: tuple[Path, ...]
     report_formats: Registry[ReportFormatContribution]
+    late: list[PluginFailure] = field(default_factory=list)
 
     def plugin_sources(self, *names: str) -> tuple[PluginSource, ...]:
         """What a child needs to load plugins that this host has loaded: those named, or all that work."""
@@ -113,6 +140,23 @@ class Host:
         """What one plugin did wrong."""
         return tuple(f for f in self.failures if f.plugin == plugin)
 
+    def check_given(self, *sources: str) -> None:
+        """Installed plugins that are broken stop nothing; one that was named for this command is wanted.
+
+        Args:
+            sources: The plugins to look at, or none for all that were given by hand.
+
+        Raises:
+            UsageError: One of them is broken.
+        """
+        wanted = [absolute(source) for source in sources]
+        for plugin in self.plugins:
+            failures = self.failures_of(plugin.name) if plugin.given else ()
+            if failures and (not sources or plugin.target in wanted):
+                source = short(Path(plugin.target)) if is_plugin_file(plugin.target) else plugin.target
+                message = f"the plugin {source} is broken: {failures[0]}"
+                raise UsageError(message, hint=f"Details: bench plugins --verbose --plugin {source}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
@@ -125,7 +169,13 @@ class _Candidate:
     def load(self) -> Any:
         if self.entry_point is not None:
             return self.entry_point.load()
-        return _load_source(self.target)
+        if is_plugin_file(self.target):
+            return load_plugin_file(self.target)
+        return EntryPoint(name="", value=self.target, group=GROUP).load()
+
+    @property
+    def provider(self) -> str:
+        return _provider(self.name, self.distribution, self.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,18 +188,47 @@ class PluginSource:
     version: str
 
 
+def _provider(name: str, distribution: str, version: str) -> str:
+    return f"{name} ({f'{distribution} {version}'.strip()})"
+
+
 @dataclass(slots=True)
 class _Loading:
     manager: pluggy.PluginManager
     plugins: list[Plugin] = field(default_factory=list)
     failures: list[PluginFailure] = field(default_factory=list)
+    late: list[PluginFailure] = field(default_factory=list)
     active: dict[str, Any] = field(default_factory=dict)
     by_name: dict[str, _Candidate] = field(default_factory=dict)
 
     def fail(self, plugin: str, stage: str, error: BaseException) -> None:
-        text = f"{type(error).__name__}: {error}".strip().rstrip(":")
+        self.failures.append(self._failure(plugin, stage, error))
+
+    def fail_late(self, plugin: str, stage: str, error: BaseException) -> None:
+        failure = self._failure(plugin, stage, error)
+        if failure not in self.late:
+            self.late.append(failure)
+
+    def owner(self, candidate: _Candidate) -> Owner:
+        return Owner(
+            plugin=candidate.name,
+            provider=candidate.provider,
+            origin=self._origin(candidate.name),
+            tell=lambda stage, error: self.fail_late(candidate.name, stage, error),
+        )
+
+    def _failure(self, plugin: str, stage: str, error: BaseException) -> PluginFailure:
+        kind = "" if isinstance(error, HarnessError) else f"{type(error).__name__}: "
+        said = error.msg if isinstance(error, SyntaxError) else error  # its text repeats the place
+        text = f"{kind}{said}".strip().rstrip(":")
         trace = "".join(traceback.format_exception(error))
-        self.failures.append(PluginFailure(plugin=plugin, stage=stage, error=text, trace=trace))
+        place = "" if isinstance(error, HarnessError) else raised_at(error, self._origin(plugin))
+        return PluginFailure(plugin=plugin, stage=stage, error=text, trace=trace, place=place)
+
+    def _origin(self, plugin: str) -> str:
+        target = self.by_name[plugin].target
+        given = target if is_plugin_file(target) else ""
+        return getattr(self.active.get(plugin), "__file__", None) or given
 
 
 def load_host(
@@ -158,7 +237,8 @@ def load_host(
     """Find and load plugins.
 
     Args:
-        sources: Importable module names or `.py` files loaded as plugins besides the installed ones.
+        sources: Importable module names or `.py` files loaded as plugins besides the installed ones. Nothing is
+            loaded from the current folder that is not named here.
         allow: Names of the plugins to load, or None for all. The environment variable BENCH_PLUGINS, a
             comma-separated list, means the same; empty means none.
         block: Names never to import.
@@ -199,36 +279,27 @@ def _candidates(sources: Sequence[str]) -> list[_Candidate]:
         name = ep.name if ep.name not in seen else f"{ep.name}@{distribution}"
         seen.add(name)
         found.append(_Candidate(name=name, target=ep.value, distribution=distribution, version=version, entry_point=ep))
-    for source in sources:
-        name = Path(source).stem if source.endswith(".py") else source
+    for source in dict.fromkeys(absolute(s) for s in sources):
+        if source in {c.target for c in found}:  # an installed one, named once more
+            continue
+        names = (plugin_name(source), Path(source).name, source)
+        name = next(n for n in names if n not in seen)
+        seen.add(name)
         found.append(_Candidate(name=name, target=source, distribution=GIVEN, version=""))
     return found
 
 
-def _load_source(source: str) -> Any:
-    if not source.endswith(".py"):
-        return EntryPoint(name="", value=source, group=GROUP).load()
-    path = Path(source)
-    if not path.is_file():
-        raise UsageError(f"there is no plugin file {source}.", hint="Give the path of a .py file or a module's name.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{source} cannot be imported as a plugin.", hint="A plugin file is Python source, name.py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def _load(loading: _Loading, candidate: _Candidate, *, wanted: bool) -> None:
-    status, origin, import_ms = "blocked", "", 0.0
+    loading.by_name[candidate.name] = candidate
+    status, origin, api, import_ms = "blocked", "", None, 0.0
     if wanted:
         started = time.perf_counter()
         status = "ready"
         try:
             module = candidate.load()
             origin = getattr(module, "__file__", None) or ""
-            _check_api(candidate, module)
+            api = getattr(module, "HARNESS_API", None)
+            _check_api(candidate, api)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything; it becomes data
             loading.fail(candidate.name, "import", error)
             status = "broken"
@@ -236,7 +307,6 @@ def _load(loading: _Loading, candidate: _Candidate, *, wanted: bool) -> None:
             if not _register(loading, candidate, module):
                 status = "broken"
         import_ms = (time.perf_counter() - started) * 1e3
-    loading.by_name[candidate.name] = candidate
     loading.plugins.append(
         Plugin(
             name=candidate.name,
@@ -246,13 +316,13 @@ def _load(loading: _Loading, candidate: _Candidate, *, wanted: bool) -> None:
             status=status,
             import_ms=import_ms,
             origin=origin,
+            api=api,
         )
     )
 
 
-def _check_api(candidate: _Candidate, module: Any) -> None:
-    stated = getattr(module, "HARNESS_API", API_VERSION)
-    if stated != API_VERSION:
+def _check_api(candidate: _Candidate, stated: Any) -> None:
+    if stated not in (None, API_VERSION):
         raise PluginError(
             f"it is written for plugin API {stated}, this is {API_VERSION}.",
             hint=f"Install a version of {candidate.distribution} for API {API_VERSION}.",
@@ -279,7 +349,8 @@ def _ask_all(loading: _Loading, hook: str, kind: type) -> Iterable[Registered[An
         call = loading.manager.subset_hook_caller(hook, others)
         candidate = loading.by_name[name]
         try:
-            items = [_checked(hook, kind, item) for result in call() for item in result]
+            owner = loading.owner(candidate)
+            items = [guarded(checked(hook, kind, item), owner) for result in call() for item in result]
         except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
             loading.fail(name, hook, error)
             continue
@@ -291,32 +362,6 @@ def _ask_all(loading: _Loading, hook: str, kind: type) -> Iterable[Registered[An
                 distribution=candidate.distribution,
                 version=candidate.version,
             )
-
-
-def _checked(hook: str, kind: type, item: Any) -> Any:
-    if not isinstance(item, kind):
-        raise PluginError(
-            f"{hook} yielded {item!r} of type {type(item).__name__}, not {kind.__name__}.",
-            hint=f"Yield instances of harness.{kind.__name__}; tell the plugin's author.",
-        )
-    name = getattr(item, "name", None)
-    if name is not None and kind is not Path and not NAME.match(name):
-        raise PluginError(f"{hook} yielded the name {name!r}.", hint="Names look like int8-static: [a-z][a-z0-9-]*.")
-    checked: Any = item
-    if hasattr(item, "available"):
-        checked = replace(checked, available=partial(_safely, checked.available))
-    return checked
-
-
-def _safely(available: Callable[[], Availability]) -> Availability:
-    """Ask whether something is available, when the answer may be an exception or no answer at all."""
-    try:
-        found = available()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
-        return Availability(ok=False, reason=f"asking whether it is available failed: {one_line(error)}")
-    if not isinstance(found, Availability):
-        return Availability(ok=False, reason=f"asked whether it is available, it answered {found!r}")
-    return found
 
 
 def _name_of(item: Any) -> str:
@@ -332,7 +377,7 @@ def _name_of(item: Any) -> str:
 def _host(loading: _Loading, found: dict[str, list[Registered[Any]]]) -> Host:
     broken = {f.plugin for f in loading.failures}
     plugins = [
-        p if p.name not in broken else _with_status(p, "broken" if p.name not in loading.active else "partly broken")
+        p if p.name not in broken else replace(p, status="partly broken" if p.name in loading.active else "broken")
         for p in loading.plugins
     ]
     return Host(
@@ -349,16 +394,5 @@ def _host(loading: _Loading, found: dict[str, list[Registered[Any]]]) -> Host:
         meters=Registry("meter", "bench plugins", found["harness_meters"]),
         profile_folders=tuple(r.contribution for r in found["harness_profiles"]),
         report_formats=Registry("report format", "bench plugins", found["harness_report_formats"]),
-    )
-
-
-def _with_status(plugin: Plugin, status: str) -> Plugin:
-    return Plugin(
-        name=plugin.name,
-        target=plugin.target,
-        distribution=plugin.distribution,
-        version=plugin.version,
-        status=status,
-        import_ms=plugin.import_ms,
-        origin=plugin.origin,
+        late=loading.late,
     )
