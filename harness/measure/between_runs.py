@@ -2,7 +2,8 @@
 
 A run is compared with another through its processes: each contributes one value, because samples within a process
 share its luck. The difference of the two means is tested by Welch's method with the degrees of freedom of
-Satterthwaite. With few processes it is never surer than the samples within them allow.
+Satterthwaite, over six processes or more in Yuen's form for trimmed means. With fewer it is never surer than the
+samples within them allow.
 
 Two questions are kept apart. `latency_level` is the latency itself: two runs some hours apart also differ by what the
 machine did in between, of which the processes of one run know nothing. `relative_latency_level` is the latency over
@@ -10,24 +11,24 @@ that of a reference that was timed in the same rounds, so that what the machine 
 
 Sources: B. L. Welch, The generalization of Student's problem when several different population variances are involved,
 Biometrika 34 (1947); F. E. Satterthwaite, An approximate distribution of estimates of variance components, Biometrics
-Bulletin 2 (1946).
+Bulletin 2 (1946); K. K. Yuen, The two-sample trimmed t for unequal population variances, Biometrika 61 (1974).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, median
+from statistics import NormalDist, median
 from typing import TYPE_CHECKING
 
 from harness.measure.statistics import (
     FEW_PROCESSES,
+    mean_of,
     median_error,
     process_logs,
     shared_rounds,
     student_t,
     two_sided,
-    variance,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Level:
     """What one run says of a quantity.
 
     Attributes:
-        centre: Mean over processes.
+        centre: Mean over processes, as `mean_of` takes it.
         parts: Variance of each independent mean that it is made of, with its degrees of freedom; empty when a single
             process tells nothing of the spread between processes.
         within: Standard error that the samples within the processes allow, where these are few; else 0.
@@ -109,9 +110,10 @@ def level(values: Sequence[float], errors: Sequence[float] = ()) -> Level:
         raise ValueError("no values to take a mean of")
     count = len(values)
     within = math.hypot(*errors) / count if count < FEW_PROCESSES else 0.0
+    centre, error2, df = mean_of(values)
     return Level(
-        centre=fmean(values),
-        parts=((variance(values) / count, count - 1),) if count > 1 else (),
+        centre=centre,
+        parts=((error2, df),) if count > 1 else (),
         within=within if math.isfinite(within) else 0.0,
         processes=count,
     )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from harness.measure.between_runs import (
     FEW_PROCESSES,
     Difference,
+    Level,
     difference,
     holm,
     latency_level,
@@ -92,10 +93,30 @@ def test_the_drift_of_the_machine_shows_in_the_latency_and_not_in_the_ratio() ->
 
 def test_the_test_is_welchs() -> None:
     # scipy.stats.ttest_ind(…, equal_var=False) of scipy 1.x: p-value, degrees of freedom, 99 % interval.
-    found = difference(level([1.02, 0.97, 1.05, 1.00, 0.99]), level([1.10, 1.21, 0.95, 1.30, 1.04, 1.18]))
-    assert found.p() == pytest.approx(0.060721, abs=1e-6)
-    assert found.df == pytest.approx(5.6940, abs=1e-4)
-    assert found.interval(0.01) == pytest.approx((-0.0775, 0.3255), abs=2e-3)
+    found = difference(level([1.02, 0.97, 1.05, 1.00, 0.99]), level([1.10, 1.21, 0.95, 1.30, 1.04]))
+    assert found.p() == pytest.approx(0.139271, abs=1e-6)
+    assert found.df == pytest.approx(4.3896, abs=1e-4)
+    assert found.interval(0.01) == pytest.approx((-0.1601, 0.3881), abs=2e-3)
+
+
+def test_over_six_processes_or_more_it_is_yuens() -> None:
+    # The same with trim=0.2.
+    before, after = [1.02, 0.97, 1.05, 1.0, 0.99, 1.01, 1.03], [1.1, 1.21, 0.95, 1.3, 1.04, 1.18, 1.5, 1.12, 1.09, 1.2]
+    found = difference(level(before), level(after))
+    assert found.p() == pytest.approx(0.00496863, abs=1e-7)
+    assert found.df == pytest.approx(5.92891, abs=1e-4)
+
+
+def test_a_few_disturbed_processes_neither_hide_5_percent_nor_make_some() -> None:
+    rng = np.random.default_rng(15)
+
+    def run(change: float) -> Level:
+        values = rng.normal(change, 0.03, 24)
+        values[rng.choice(24, 2, replace=False)] += rng.normal(0, 0.4, 2)
+        return level(list(values))
+
+    assert sum(p_of(difference(run(0), run(0))) < 0.01 for _ in range(400)) <= 10
+    assert sum(p_of(difference(run(0), run(0.05))) < 0.01 for _ in range(100)) >= 95
 
 
 def test_students_quantiles_are_tabled_at_1_percent_too() -> None:
