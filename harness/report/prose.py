@@ -21,8 +21,8 @@ WORDS = (
         "measured",
         (
             "Timed on this machine. The latency is the geometric mean of the medians of fresh processes, with its 95 %"
-            " interval (Student's t over processes; fewer than six: never narrower than their samples allow; six or more: a"
-            " fifth at either end is set aside)."
+            " interval (Student's t over processes; fewer than six: never narrower than their samples allow; six or"
+            " more: a fifth at either end is set aside)."
         ),
     ),
     ("estimated", "Predicted for the device, with a 90 % interval. Nothing was run on the device."),
