@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.report import noise, operators, prose, units
-from harness.report.chart import PAGE, chart_library, missing_library, page_chart, pareto_svg
+from harness.report.chart import PAGE, chart_library, missing_library, page_chart, pareto_chart, pareto_svg
 from harness.report.columns import columns
 from harness.report.lineage import Lineage, lineages
 from harness.report.operators import Breakdowns, breakdowns
@@ -41,6 +41,11 @@ TOLD = 100
 STILL = 2_000
 """How many points all still pictures of a report may have together."""
 
+PICTURES = 20
+"""How many sections have a still picture, each of which takes a twelfth of a second; a script draws the others."""
+
+LATER = '<p class="small">This chart is drawn when scripts run and it comes into view.</p>'
+
 UNIT = re.compile(r"(?<=\d) (?=(?:%|µs|ms|s|mJ|B|kB|MB|GB)(?!\w))")
 
 BREAKS = re.compile(r"(?=[+(])|(?<=,)")
@@ -63,7 +68,7 @@ class View:
 
     Attributes:
         section: What is told below the table: in a large report of some of its rows only.
-        picture: The chart as SVG, or "" where there is none.
+        picture: The chart as SVG, what stands in its place until a script draws it, or "" where there is none.
     """
 
     anchor: str
@@ -82,8 +87,7 @@ def render_html(report: Report) -> str:
     rows = sum(len(section.rows) for section in report.sections)
     lacking = missing_library()
     views = [
-        _view(f"s{number}", section, report, drawn=lacking is None)
-        for number, section in enumerate(report.sections, start=1)
+        _view(number, section, report, drawn=lacking is None) for number, section in enumerate(report.sections, start=1)
     ]
     library = chart_library() if any(view.picture for view in views) else ""
     style, script = f"{_joined('*.css')}\n{_labels(views)}", _joined("*.js")
@@ -157,20 +161,26 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _view(anchor: str, section: Section, report: Report, *, drawn: bool) -> View:
+def _view(number: int, section: Section, report: Report, *, drawn: bool) -> View:
     sections, rows = len(report.sections), sum(len(section.rows) for section in report.sections)
     told = section if rows <= TOLD else _told(section, TOLD // sections)
     return View(
-        anchor=anchor,
+        anchor=f"s{number}",
         section=told,
         tiles=_tiles(section, columns(section)[0]),
         table=lay_out(section, every_bar=rows <= LARGE) if section.rows else None,
-        picture=pareto_svg(section, PAGE, most=min(STILL // sections, 1_000)) if drawn else "",
+        picture=_picture(section, STILL // sections, still=number <= PICTURES) if drawn else "",
         explained=explained(told),
         robustness=robustness(told),
         breakdowns=breakdowns(told),
         lineages=lineages(told),
     )
+
+
+def _picture(section: Section, most: int, *, still: bool) -> str:
+    if still:
+        return pareto_svg(section, PAGE, most=min(most, 1_000))
+    return LATER if pareto_chart(section, PAGE) else ""
 
 
 def _told(section: Section, most: int) -> Section:

@@ -168,6 +168,15 @@ def test_the_numbers_of_a_row_stand_beside_its_cells(text: str, records: list[Re
     assert cells[keys.index("device")] == pytest.approx([441.6, 221, 883])
 
 
+def test_beyond_twenty_sections_a_chart_waits_for_the_script(
+    records: list[Record], environment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.report.html.PICTURES", 1)
+    text = render_html(build_report(records, environment))
+    assert text.count("This chart is drawn when scripts run") == 1
+    assert len(Page(text).all("figure", **{"class": "chart"})) == 2
+
+
 def test_a_section_is_complete_without_scripts_up_to_two_hundred_rows(factory: dict[str, Any]) -> None:
     records = [factory["record"](recipe=f"r{n}") for n in range(200)]
     text = render_html(build_report(records, {}))
