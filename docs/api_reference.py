@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import harness
 from harness import hookspecs
-from harness.host import YIELDS
+from harness.loading import YIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

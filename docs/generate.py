@@ -21,7 +21,8 @@ import click
 from harness import hookspecs
 from harness.cli import bench
 from harness.cli.plugins import contributions_of
-from harness.host import GROUP, YIELDS, Host, load_host
+from harness.host import Host
+from harness.loading import GROUP, YIELDS, load_host
 from harness.options import describe_options
 from harness.profile_file import builtin_folder, load_profiles
 

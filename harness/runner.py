@@ -16,7 +16,8 @@ from harness.detect import detect
 from harness.environment import describe_environment, usable_cores
 from harness.errors import ConfigurationError, UsageError
 from harness.examination import Examiner
-from harness.host import Host, load_host
+from harness.host import Host
+from harness.loading import load_host
 from harness.measure.energy import choose_meter
 from harness.measure.subject import MeasureSettings
 from harness.plan import Cell, Plan, complete, expand, read_plan, write_plan

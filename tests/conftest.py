@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.host import Host, _name_of
+from harness.host import Host
+from harness.loading import _name_of
 from harness.registry import Registered, Registry
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 
 from harness import hookspecs
 from harness.cli import bench
-from harness.host import YIELDS
+from harness.loading import YIELDS
 from harness.plan import Plan
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import PluginError, UsageError
-from harness.host import Host, load_host
+from harness.host import Host
+from harness.loading import load_host
 from harness.measure.opened import prepare_all
 from harness.measure.subject import MeasureSettings, Subject
 from harness.plan import Plan, complete, expand

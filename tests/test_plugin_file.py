@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.host import GIVEN, load_given, load_host
+from harness.host import GIVEN
+from harness.loading import load_given, load_host
 from harness.plugin_file import absolute, load_plugin_file, module_name, plugin_name
 
 NOTHING = "import harness\n\n\nclass Thing:\n    pass\n"

@@ -121,7 +121,7 @@ def _matching(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 def _host(ctx: click.Context) -> Host:
     """The plugins, with those that the line names so far where they can be loaded."""
     from harness.errors import HarnessError
-    from harness.host import load_host
+    from harness.loading import load_host
 
     try:
         return load_host(sources=ctx.params.get("sources") or (), block=ctx.params.get("block") or ())

@@ -28,7 +28,7 @@ def new_plugin(name: str, kind: str, out: Path) -> None:
     from importlib.metadata import version
 
     from harness.environment import DISTRIBUTION
-    from harness.host import load_host
+    from harness.loading import load_host
     from harness.scaffold import Scaffold, check_name, write
 
     check_name(name)

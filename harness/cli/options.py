@@ -48,7 +48,7 @@ def load_plugins(sources: Iterable[str] = (), block: Iterable[str] = ()) -> Host
 
 def look_at_plugins(sources: Iterable[str] = (), block: Iterable[str] = ()) -> Host:
     """As `load_plugins`, for commands that show what is broken."""
-    from harness.host import load_host
+    from harness.loading import load_host
     from harness.registry import near_miss
 
     host = load_host(sources=tuple(sources), block=tuple(block))

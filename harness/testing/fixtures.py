@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.host import Host, load_host
+from harness.host import Host
+from harness.loading import load_host
 from harness.testing.fakes import FakeClock
 from harness.testing.loading import load_alone, name_of
 from harness.testing.samples import sample_environment

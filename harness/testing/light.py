@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from harness import Availability
-from harness.host import YIELDS
+from harness.loading import YIELDS
 from harness.testing.loading import module_of
 
 PLUGIN_FILE = "harness_plugin_file_"

@@ -7,7 +7,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from harness.host import GIVEN, GROUP, Host, load_given, load_host
+from harness.host import GIVEN, Host
+from harness.loading import GROUP, load_given, load_host
 from harness.plugin_file import absolute, is_plugin_file, load_plugin_file, plugin_name
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.contributions import SessionOptions
-from harness.host import load_given
+from harness.loading import load_given
 from harness.process.child import FIRST_GENERATION
 from harness.testing.context import specs_of
 

@@ -26,7 +26,8 @@ from harness.calibrate.calibration import Request, calibrate
 from harness.calibrate.model import calibration_of, predict_ms, unswept
 from harness.calibrate.write import write_profile
 from harness.environment import usable_cores
-from harness.host import Host, load_host
+from harness.host import Host
+from harness.loading import load_host
 from harness.measure.group import measure
 from harness.measure.statistics import LatencySummary, ratio, summarise
 from harness.measure.subject import MeasureSettings, Subject

@@ -13,7 +13,7 @@ from harness.build.builder import BuildSettings
 from harness.build.cache import Cache
 from harness.build.variants import BuiltVariant, build_variants
 from harness.digest import source_digest
-from harness.host import load_host
+from harness.loading import load_host
 from harness.plan import Plan, complete, expand
 from harness.process.limits import Limits
 from harness.progress import Silent
