@@ -14,8 +14,11 @@ MINILM := $(or $(BENCH_MINILM),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/bench
 demo: $(VENV)/.installed-all
 	$(BIN)/bench run --profile rpi4
 
+# Two at a time, and then one by one what asks how long something takes, what a dying child leaves, or a browser.
+ALONE := tests/measure tests/process tests/browser tests/test_faults.py tests/test_resume.py tests/calibrate
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
-"""Writes the generated parts of README.md and docs/*.md: all between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""Writes the generated parts of README.md and docs: all between `<!-- generated: NAME -->` and `<!-- end -->`.
 
     python docs/generate.py            write them
+    python docs/generate.py FILE...    only those of these files
     python docs/generate.py --check    write nothing; exit with 1 and name the files that are stale
 
 What is generated depends on the project alone: plugins of other distributions, versions of frameworks, what is
@@ -20,7 +21,8 @@ import click
 from harness import hookspecs
 from harness.cli import bench
 from harness.cli.plugins import contributions_of
-from harness.host import GROUP, YIELDS, Host, load_host
+from harness.host import Host
+from harness.loading import GROUP, YIELDS, load_host
 from harness.options import describe_options
 from harness.profile_file import builtin_folder, load_profiles
 
@@ -39,7 +41,7 @@ NCNN = ("--kernels", "ncnn", "--threads", 4)
 
 def documents() -> tuple[Path, ...]:
     """The files that may hold generated blocks."""
-    return (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    return (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("plugins/*.md")))
 
 
 def generate(text: str) -> str:
@@ -209,21 +211,53 @@ def fusion_rules() -> str:
     return "\n".join(f"## {name or 'any other'}\n\n{rules_table(name)}" for name in RULES)
 
 
+def hook_reference() -> str:
+    """Every hook with its signature and docstring."""
+    import api_reference
+
+    return api_reference.hooks()
+
+
+def contribution_reference() -> str:
+    """What hooks yield, with every attribute."""
+    import api_reference
+
+    return api_reference.contributions(table)
+
+
+def type_reference() -> str:
+    """The other public names."""
+    import api_reference
+
+    return api_reference.others(table)
+
+
+def inner_type_reference() -> str:
+    """What public types have for attributes."""
+    import api_reference
+
+    return api_reference.inner(table)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "backends": backends,
     "commands": commands,
+    "contribution-reference": contribution_reference,
     "estimate": estimate,
     "estimate-two": estimate_two,
     "families": families,
     "fusion-rules": fusion_rules,
     "help": help_pages,
+    "hook-reference": hook_reference,
     "hooks": hooks,
+    "inner-type-reference": inner_type_reference,
     "models": models,
     "plugins": plugins,
     "prices": prices,
     "technique-options": technique_options,
     "profiles": profiles,
     "techniques": techniques,
+    "type-reference": type_reference,
 }
 """Name of a block to what makes its text."""
 
@@ -265,11 +299,12 @@ def _options(kind: type) -> str:
 
 
 @click.command()
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path))
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is stale.")
-def main(*, check: bool) -> None:
-    """Write the generated parts of the documents."""
+def main(*, files: tuple[Path, ...], check: bool) -> None:
+    """Write the generated parts of the documents, or of FILES alone."""
     stale = {}
-    for path in documents():
+    for path in files or documents():
         text = path.read_text(encoding="utf-8")
         if (made := generate(text)) != text:
             stale[path] = made

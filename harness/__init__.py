@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from harness.model import Data, Model, ModelInfo, Split, TensorSpec
     from harness.plan import Plan
     from harness.record import Record
+    from harness.report.document import Report, Section
+    from harness.report.row import Row
     from harness.runner import resume, run
 
 API_VERSION = 1
@@ -86,6 +88,9 @@ _HOME = {
     "TensorSpec": "model",
     "Plan": "plan",
     "Record": "record",
+    "Report": "report.document",
+    "Section": "report.document",
+    "Row": "report.row",
     "resume": "runner",
     "run": "runner",
 }
@@ -117,8 +122,11 @@ __all__ = [
     "Plan",
     "Record",
     "Rejection",
+    "Report",
     "ReportFormat",
+    "Row",
     "Score",
+    "Section",
     "Session",
     "SessionOptions",
     "Simulation",

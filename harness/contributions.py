@@ -338,8 +338,12 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFormat:
-    """Writes a report: `render(Report) -> text`, saved as `report<suffix>`."""
+    """Writes a report: `render(Report) -> text`, saved as `report<suffix>`.
+
+    A format of several files gives a mapping from the end of each file's name to its text instead, such as
+    `{".md": text, "-pareto-1.svg": picture}`, saved as `report.md` and `report-pareto-1.svg`.
+    """
 
     name: str
     suffix: str
-    render: Callable[[Report], str]
+    render: Callable[[Report], str | Mapping[str, str]]

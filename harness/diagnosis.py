@@ -11,7 +11,7 @@ import psutil
 from harness.build.cache import open_cache
 from harness.environment import describe_environment, usable_cores
 from harness.errors import UsageError
-from harness.host import Host, load_host
+from harness.host import Host
 from harness.measure.sampling import clock_resolution_ns
 
 
@@ -24,9 +24,8 @@ class Finding:
     advice: str
 
 
-def diagnose() -> tuple[Finding, ...]:
+def diagnose(host: Host) -> tuple[Finding, ...]:
     """Look at plugins, cache, clock, processors, memory and load."""
-    host = load_host()
     return (*_plugins(host), *_meters(host), _cache(), *_machine())
 
 
@@ -34,7 +33,7 @@ def _plugins(host: Host) -> Iterator[Finding]:
     if not host.plugins:
         yield Finding(what="plugins", state="missing", advice="pip install 'edge-bench[all]'")
     for failure in host.failures:
-        advice = f"{failure.stage}: {failure.error}   Details: bench plugins --verbose"
+        advice = f"{failure}   Details: bench plugins {failure.plugin}"
         yield Finding(what=f"plugin {failure.plugin}", state="broken", advice=advice)
     for item in host.backends:
         availability = item.contribution.available()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import platform
 import sys
@@ -15,6 +17,11 @@ import psutil
 from harness.digest import installed_version
 
 DISTRIBUTION = "edge-bench"
+
+MACHINE_ID = Path("/etc/machine-id")
+
+APPLICATION = b"edge-bench, identity of the machine, 1"
+"""What the system's identity is hashed with, so that nobody who reads a run can match it with anything else."""
 
 
 def usable_cores() -> int:
@@ -34,6 +41,21 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def machine_identity(path: Path = MACHINE_ID) -> str:
+    """12 hexadecimal digits that two machines do not share, or "" where the system has no identity.
+
+    machine-id(5) calls the identity confidential and asks for a keyed hash of it. A container may have none, or that
+    of the image it was made from, which all containers of that image share.
+    """
+    try:
+        identity = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+    if len(identity) != 32:  # empty or "uninitialized" in an image that no system was started from
+        return ""
+    return hmac.new(identity.encode(), APPLICATION, hashlib.sha256).hexdigest()[:12]
+
+
 def describe_environment(distributions: Iterable[str], threads: int, notes: Iterable[str] = ()) -> Mapping[str, Any]:
     """What goes into environment.json; `notes` come before those on the clock and the system."""
     notes = list(notes)
@@ -47,6 +69,7 @@ def describe_environment(distributions: Iterable[str], threads: int, notes: Iter
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "bench": installed_version(DISTRIBUTION),
+        "machine": machine_identity(),
         "cpu": cpu_name(),
         "isa": platform.machine(),
         "cores": usable_cores(),

@@ -69,8 +69,8 @@ class Examiner:
     cpu: CpuFacts
     progress: Progress
 
-    def examine(self, cells: Sequence[Cell], built: Mapping[str, BuiltVariant | Failure]) -> None:
-        """Take one model's cells from variant to record."""
+    def examine(self, cells: Sequence[Cell], built: Mapping[str, BuiltVariant | Failure], then: str = "") -> None:
+        """Take one model's cells from variant to record; `then` is what follows it, for the progress."""
         ready: dict[str, Examined] = {}
         for cell in cells:
             result = built[cell.name]
@@ -82,6 +82,7 @@ class Examiner:
                 ready[cell.name] = item
         if not ready:
             return
+        self.progress.stage(f"measuring {cells[0].model}", then=then)
         measured = self._measure(ready)
         qualities = self._score(ready)
         for name, item in ready.items():
@@ -146,12 +147,13 @@ class Examiner:
         """Time what runs on this machine, scoring it on the way; an accelerator that is not here is never timed."""
         timed = [r.subject for r in ready.values() if not r.cell.backend.contribution.accelerator]
         apart = [r.subject for r in ready.values() if r.cell.backend.contribution.accelerator]
-        self.progress.stage(f"measuring {next(iter(ready.values())).cell.model}", 1)
         results: dict[str, Measurement | Failure] = {}
-        results |= score_apart(apart, self.settings)
+        if apart:
+            self.progress.say("scoring what is simulated")
+            results |= score_apart(apart, self.settings)
+            self.progress.step(f"{len(apart)} simulated")
         if timed:
-            results |= measure(timed, self.settings, self.progress.say)
-        self.progress.step(f"{len(timed)} timed, {len(apart)} simulated")
+            results |= measure(timed, self.settings, self.progress)
         return results
 
     def _score(self, ready: Mapping[str, Examined]) -> Mapping[str, Quality | Failure]:

@@ -95,5 +95,9 @@ def harness_profiles() -> Iterable[Path]:
 
 @hookspec
 def harness_report_formats() -> Iterable[ReportFormat]:
-    """Ways to write a report."""
+    """Ways to write a report, saved as `report<suffix>` beside the host's own by `bench run` and `bench report`.
+
+    A format that raises, or whose file another one writes, costs that file and a warning; the others are written and
+    the exit code stays what it is.
+    """
     raise NotImplementedError

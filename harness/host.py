@@ -1,30 +1,11 @@
-"""The plugin host: finds, loads, checks and asks plugins, and keeps every failure as data.
-
-pluggy isolates nothing by itself: one failing import stops all loading, one raising hook discards everybody's
-results, and a hook written as a generator fails after the call. So plugins are loaded one by one, asked one by one,
-and their answers are consumed inside the `try`.
-"""
+"""The plugins that were loaded, what they contribute, and what went wrong with them."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import sys
-import time
-import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import pluggy
-
-from harness import API_VERSION, contributions, hookspecs
 from harness.contributions import (
-    NAME,
-    Availability,
     Backend,
     Converter,
     GraphReader,
@@ -36,43 +17,56 @@ from harness.contributions import (
     Trainer,
 )
 from harness.contributions import ReportFormat as ReportFormatContribution
-from harness.errors import PluginError, UsageError, one_line
+from harness.errors import UsageError
+from harness.plugin_file import absolute, is_plugin_file, short
 from harness.registry import Registered, Registry
 
-GROUP = "harness.plugins"
+GIVEN = "given with --plugin"
+"""Stands for the distribution of a plugin that was named for one command and is not installed."""
 
-GIVEN = "given by hand"
-"""Stands for the distribution of a plugin that was named for one run and is not installed."""
 
-YIELDS: dict[str, type] = {
-    "harness_models": ModelSource,
-    "harness_techniques": Technique,
-    "harness_implementations": Implementation,
-    "harness_trainers": Trainer,
-    "harness_converters": Converter,
-    "harness_graph_readers": GraphReader,
-    "harness_graph_writers": GraphWriter,
-    "harness_backends": Backend,
-    "harness_meters": Meter,
-    "harness_profiles": Path,
-    "harness_report_formats": ReportFormatContribution,
-}
-"""Every hook and the type that it yields."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginSource:
+    """Where a plugin comes from, as a child process needs it: no installed metadata is searched there."""
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+
+
+def provider_of(name: str, distribution: str, version: str) -> str:
+    """Who brought something, as messages name it: `plugin (distribution version)`."""
+    return f"{name} ({f'{distribution} {version}'.strip()})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginFailure:
-    """What a plugin did wrong, and where: `import`, `api`, `register`, or the name of a hook."""
+    """What a plugin did wrong, and where: `import`, `api`, `register`, or the name of a hook.
+
+    Attributes:
+        place: File and line of the plugin that it came from, or "" where it came from none.
+    """
 
     plugin: str
     stage: str
     error: str
     trace: str = ""
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.stage}: {self.error}{f' ({self.place})' if self.place else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """A plugin that was found, whatever became of it."""
+    """A plugin that was found, whatever became of it.
+
+    Attributes:
+        target: The module, or the absolute path of the one file.
+        origin: File of the module, once it was imported.
+        api: Plugin API that it states in `HARNESS_API`, or None where it states none.
+    """
 
     name: str
     target: str
@@ -81,11 +75,26 @@ class Plugin:
     status: str
     import_ms: float = 0.0
     origin: str = ""
+    api: int | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether it was named for this command, not found installed."""
+        return self.distribution == GIVEN
+
+    @property
+    def provider(self) -> str:
+        """Name, distribution and version in a line."""
+        return provider_of(self.name, self.distribution, self.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """All that the plugins contribute, and all that went wrong with them."""
+    """All that the plugins contribute, and all that went wrong with them.
+
+    Attributes:
+        late: What went wrong after loading, where the host went on without the plugin's answer; it grows.
+    """
 
     plugins: tuple[Plugin, ...]
     failures: tuple[PluginFailure, ...]
@@ -100,6 +109,7 @@ class Host:
     meters: Registry[Meter]
     profile_folders: tuple[Path, ...]
     report_formats: Registry[ReportFormatContribution]
+    late: list[PluginFailure] = field(default_factory=list)
 
     def plugin_sources(self, *names: str) -> tuple[PluginSource, ...]:
         """What a child needs to load plugins that this host has loaded: those named, or all that work."""
@@ -113,252 +123,19 @@ class Host:
         """What one plugin did wrong."""
         return tuple(f for f in self.failures if f.plugin == plugin)
 
+    def check_given(self, *sources: str) -> None:
+        """Installed plugins that are broken stop nothing; one that was named for this command is wanted.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
-    name: str
-    target: str
-    distribution: str
-    version: str
-    entry_point: EntryPoint | None = None
+        Args:
+            sources: The plugins to look at, or none for all that were given by hand.
 
-    def load(self) -> Any:
-        if self.entry_point is not None:
-            return self.entry_point.load()
-        return _load_source(self.target)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginSource:
-    """Where a plugin comes from, as a child process needs it: no installed metadata is searched there."""
-
-    name: str
-    target: str
-    distribution: str
-    version: str
-
-
-@dataclass(slots=True)
-class _Loading:
-    manager: pluggy.PluginManager
-    plugins: list[Plugin] = field(default_factory=list)
-    failures: list[PluginFailure] = field(default_factory=list)
-    active: dict[str, Any] = field(default_factory=dict)
-    by_name: dict[str, _Candidate] = field(default_factory=dict)
-
-    def fail(self, plugin: str, stage: str, error: BaseException) -> None:
-        text = f"{type(error).__name__}: {error}".strip().rstrip(":")
-        trace = "".join(traceback.format_exception(error))
-        self.failures.append(PluginFailure(plugin=plugin, stage=stage, error=text, trace=trace))
-
-
-def load_host(
-    *, sources: Sequence[str] = (), allow: Collection[str] | None = None, block: Collection[str] = ()
-) -> Host:
-    """Find and load plugins.
-
-    Args:
-        sources: Importable module names or `.py` files loaded as plugins besides the installed ones.
-        allow: Names of the plugins to load, or None for all. The environment variable BENCH_PLUGINS, a
-            comma-separated list, means the same; empty means none.
-        block: Names never to import.
-    """
-    if allow is None and "BENCH_PLUGINS" in os.environ:
-        allow = [n for n in os.environ["BENCH_PLUGINS"].split(",") if n]
-    candidates = _candidates(sources)
-    return _load_all(
-        candidates, {c.name for c in candidates if c.name not in block and (allow is None or c.name in allow)}
-    )
-
-
-def load_given(sources: Iterable[Mapping[str, str]]) -> Host:
-    """Load exactly the plugins that a host named with `plugin_sources`; for child processes."""
-    given = [
-        _Candidate(name=s["name"], target=s["target"], distribution=s["distribution"], version=s["version"])
-        for s in sources
-    ]
-    return _load_all(given, {c.name for c in given})
-
-
-def _load_all(candidates: Sequence[_Candidate], wanted: Collection[str]) -> Host:
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    loading = _Loading(manager)
-    for candidate in candidates:
-        _load(loading, candidate, wanted=candidate.name in wanted)
-    found = {hook: list(_ask_all(loading, hook, kind)) for hook, kind in YIELDS.items()}
-    return _host(loading, found)
-
-
-def _candidates(sources: Sequence[str]) -> list[_Candidate]:
-    found: list[_Candidate] = []
-    seen: set[str] = set()
-    for ep in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
-        distribution = ep.dist.metadata["Name"] if ep.dist else "unknown distribution"
-        version = ep.dist.version if ep.dist else ""
-        name = ep.name if ep.name not in seen else f"{ep.name}@{distribution}"
-        seen.add(name)
-        found.append(_Candidate(name=name, target=ep.value, distribution=distribution, version=version, entry_point=ep))
-    for source in sources:
-        name = Path(source).stem if source.endswith(".py") else source
-        found.append(_Candidate(name=name, target=source, distribution=GIVEN, version=""))
-    return found
-
-
-def _load_source(source: str) -> Any:
-    if not source.endswith(".py"):
-        return EntryPoint(name="", value=source, group=GROUP).load()
-    path = Path(source)
-    if not path.is_file():
-        raise UsageError(f"there is no plugin file {source}.", hint="Give the path of a .py file or a module's name.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{source} cannot be imported as a plugin.", hint="A plugin file is Python source, name.py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _load(loading: _Loading, candidate: _Candidate, *, wanted: bool) -> None:
-    status, origin, import_ms = "blocked", "", 0.0
-    if wanted:
-        started = time.perf_counter()
-        status = "ready"
-        try:
-            module = candidate.load()
-            origin = getattr(module, "__file__", None) or ""
-            _check_api(candidate, module)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything; it becomes data
-            loading.fail(candidate.name, "import", error)
-            status = "broken"
-        else:
-            if not _register(loading, candidate, module):
-                status = "broken"
-        import_ms = (time.perf_counter() - started) * 1e3
-    loading.by_name[candidate.name] = candidate
-    loading.plugins.append(
-        Plugin(
-            name=candidate.name,
-            target=candidate.target,
-            distribution=candidate.distribution,
-            version=candidate.version,
-            status=status,
-            import_ms=import_ms,
-            origin=origin,
-        )
-    )
-
-
-def _check_api(candidate: _Candidate, module: Any) -> None:
-    stated = getattr(module, "HARNESS_API", API_VERSION)
-    if stated != API_VERSION:
-        raise PluginError(
-            f"it is written for plugin API {stated}, this is {API_VERSION}.",
-            hint=f"Install a version of {candidate.distribution} for API {API_VERSION}.",
-        )
-
-
-def _register(loading: _Loading, candidate: _Candidate, module: Any) -> bool:
-    manager = loading.manager
-    try:
-        manager.register(module, name=candidate.name)
-        manager.check_pending()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
-        loading.fail(candidate.name, "register", error)
-        if manager.has_plugin(candidate.name):
-            manager.unregister(name=candidate.name)
-        return False
-    loading.active[candidate.name] = module
-    return True
-
-
-def _ask_all(loading: _Loading, hook: str, kind: type) -> Iterable[Registered[Any]]:
-    for name, module in sorted(loading.active.items()):
-        others = [m for m in loading.active.values() if m is not module]
-        call = loading.manager.subset_hook_caller(hook, others)
-        candidate = loading.by_name[name]
-        try:
-            items = [_checked(hook, kind, item) for result in call() for item in result]
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
-            loading.fail(name, hook, error)
-            continue
-        for item in items:
-            yield Registered(
-                name=_name_of(item),
-                contribution=item,
-                plugin=name,
-                distribution=candidate.distribution,
-                version=candidate.version,
-            )
-
-
-def _checked(hook: str, kind: type, item: Any) -> Any:
-    if not isinstance(item, kind):
-        raise PluginError(
-            f"{hook} yielded {item!r} of type {type(item).__name__}, not {kind.__name__}.",
-            hint=f"Yield instances of harness.{kind.__name__}; tell the plugin's author.",
-        )
-    name = getattr(item, "name", None)
-    if name is not None and kind is not Path and not NAME.match(name):
-        raise PluginError(f"{hook} yielded the name {name!r}.", hint="Names look like int8-static: [a-z][a-z0-9-]*.")
-    checked: Any = item
-    if hasattr(item, "available"):
-        checked = replace(checked, available=partial(_safely, checked.available))
-    return checked
-
-
-def _safely(available: Callable[[], Availability]) -> Availability:
-    """Ask whether something is available, when the answer may be an exception or no answer at all."""
-    try:
-        found = available()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
-        return Availability(ok=False, reason=f"asking whether it is available failed: {one_line(error)}")
-    if not isinstance(found, Availability):
-        return Availability(ok=False, reason=f"asked whether it is available, it answered {found!r}")
-    return found
-
-
-def _name_of(item: Any) -> str:
-    if isinstance(item, contributions.Implementation):
-        return f"{item.technique}@{item.format}"
-    if isinstance(item, contributions.Converter):
-        return f"{item.source} → {item.target}"
-    if isinstance(item, contributions.GraphReader | contributions.GraphWriter):
-        return item.format
-    return str(getattr(item, "name", item))
-
-
-def _host(loading: _Loading, found: dict[str, list[Registered[Any]]]) -> Host:
-    broken = {f.plugin for f in loading.failures}
-    plugins = [
-        p if p.name not in broken else _with_status(p, "broken" if p.name not in loading.active else "partly broken")
-        for p in loading.plugins
-    ]
-    return Host(
-        plugins=tuple(plugins),
-        failures=tuple(loading.failures),
-        models=Registry("model source", "bench models", found["harness_models"]),
-        techniques=Registry("technique", "bench techniques", found["harness_techniques"]),
-        implementations=tuple(found["harness_implementations"]),
-        trainers=Registry("trainer", "bench plugins", found["harness_trainers"]),
-        converters=tuple(found["harness_converters"]),
-        graph_readers=Registry("graph reader", "bench plugins", found["harness_graph_readers"]),
-        graph_writers=Registry("graph writer", "bench plugins", found["harness_graph_writers"]),
-        backends=Registry("backend", "bench plugins", found["harness_backends"]),
-        meters=Registry("meter", "bench plugins", found["harness_meters"]),
-        profile_folders=tuple(r.contribution for r in found["harness_profiles"]),
-        report_formats=Registry("report format", "bench plugins", found["harness_report_formats"]),
-    )
-
-
-def _with_status(plugin: Plugin, status: str) -> Plugin:
-    return Plugin(
-        name=plugin.name,
-        target=plugin.target,
-        distribution=plugin.distribution,
-        version=plugin.version,
-        status=status,
-        import_ms=plugin.import_ms,
-        origin=plugin.origin,
-    )
+        Raises:
+            UsageError: One of them is broken.
+        """
+        wanted = [absolute(source) for source in sources]
+        for plugin in self.plugins:
+            failures = self.failures_of(plugin.name) if plugin.given else ()
+            if failures and (not sources or plugin.target in wanted):
+                source = short(Path(plugin.target)) if is_plugin_file(plugin.target) else plugin.target
+                message = f"the plugin {source} is broken: {failures[0]}"
+                raise UsageError(message, hint=f"Details: bench plugins --verbose --plugin {source}")

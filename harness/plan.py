@@ -13,8 +13,8 @@ from harness.data import check_place
 from harness.digest import digest_of
 from harness.environment import usable_cores
 from harness.errors import ConfigurationError, UsageError
-from harness.host import GIVEN
 from harness.options import as_mapping, parse_options
+from harness.plugin_file import absolute
 from harness.recipe import Recipe, parse_recipe
 from harness.registry import Registered, near_miss
 from harness.route import NoRoute, RouteStep, check_recipe, find_route
@@ -113,7 +113,7 @@ def complete(plan: Plan, host: Host) -> Plan:
         ArtifactError: There is no data where the plan says.
     """
     _check_numbers(plan)
-    _check_given(host)
+    host.check_given()
     models = plan.models or tuple(ref for s in host.models for ref in s.contribution.default)
     backends = plan.backends or tuple(b for b in host.backends.names() if _usable(host, b))
     recipes = plan.recipes or tuple(_default_recipes(host))
@@ -131,6 +131,7 @@ def complete(plan: Plan, host: Host) -> Plan:
         profiles=tuple(dict.fromkeys(plan.profiles)) or ("host",),
         data=str(check_place(plan.data)) if plan.data else "",
         threads=plan.threads or usable_cores(),
+        plugins=tuple(dict.fromkeys(absolute(source) for source in plan.plugins)),
     )
 
 
@@ -162,15 +163,6 @@ def _check_numbers(plan: Plan) -> None:
     for name, value, fine, allowed in (*checks, allowed_drop):
         if not fine:
             raise UsageError(f"{name} = {value} makes no sense.", hint=f"Allowed: {allowed}.")
-
-
-def _check_given(host: Host) -> None:
-    """Installed plugins that are broken stop nothing; one that the user names for this run is wanted."""
-    for plugin in host.plugins:
-        failures = host.failures_of(plugin.name) if plugin.distribution == GIVEN else ()
-        if failures:
-            message = f"the plugin {plugin.target} is broken: {failures[0].stage}: {failures[0].error}"
-            raise UsageError(message, hint=f"Details: bench plugins --verbose --plugin {plugin.target}")
 
 
 def expand(plan: Plan, host: Host) -> tuple[Cell, ...]:

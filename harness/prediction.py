@@ -31,13 +31,15 @@ def predict(graph: OpGraph, backend: Registered[Backend], device: Device) -> Est
 
     Returns:
         The estimate, or a failure: a skip reason when the device has no such accelerator or its compiler would
-        refuse the graph, a plain failure when there is no kernel family for the device's instruction set or the
-        simulation itself fails.
+        refuse the graph, a plain failure when neither the backend nor the device names kernels for its instruction
+        set, or the simulation itself fails.
     """
     contribution = backend.contribution
     if contribution.accelerator:
         return _simulate(graph, backend, device)
     family = contribution.kernel_family.get(device.profile.isa)
+    if family is None and contribution.kernel_family and device.profile.calibrations:
+        return _by_own_kernels(graph, backend.name, device)
     if family is None:
         known = ", ".join(sorted(contribution.kernel_family)) or "none"
         return Failure(
@@ -47,6 +49,14 @@ def predict(graph: OpGraph, backend: Registered[Backend], device: Device) -> Est
             hint="No estimate can be made for this device; the measurement of this machine stands.",
         )
     return estimate(graph, device.profile, kernel_family=family, threads=device.threads)
+
+
+def _by_own_kernels(graph: OpGraph, backend: str, device: Device) -> Estimate:
+    """Of a backend for other devices: the graph in the kernels that this one is calibrated for; the basis says so."""
+    profile = device.profile
+    family = profile.calibrations[0].kernel_family
+    found = estimate(graph, profile, kernel_family=family, threads=device.threads)
+    return replace(found, basis=f"{backend} has no kernels for {profile.isa}; as {family} would run it: {found.basis}")
 
 
 def accelerator_of(backend: Registered[Backend], profile: DeviceProfile) -> Accelerator | None:

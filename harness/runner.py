@@ -16,7 +16,8 @@ from harness.detect import detect
 from harness.environment import describe_environment, usable_cores
 from harness.errors import ConfigurationError, UsageError
 from harness.examination import Examiner
-from harness.host import Host, load_host
+from harness.host import Host
+from harness.loading import load_host
 from harness.measure.energy import choose_meter
 from harness.measure.subject import MeasureSettings
 from harness.plan import Cell, Plan, complete, expand, read_plan, write_plan
@@ -69,18 +70,46 @@ def run(
     return _run_into(folder, prepared, progress or Silent())
 
 
-def resume(folder: Path, *, progress: Progress | None = None) -> tuple[Record, ...]:
+def resume(folder: Path, *, host: Host | None = None, progress: Progress | None = None) -> tuple[Record, ...]:
     """Continue a run that was stopped; finished records are kept as they are.
 
+    Args:
+        host: Loaded plugins of the run; loaded here when not given.
+
     Raises:
-        HarnessError: The folder holds no run.
+        HarnessError: The folder holds no run, or a plugin that its plan names is gone or broken.
+    """
+    plan = planned(folder)
+    prepared = prepare(plan, host or planned_host(plan, folder))
+    open_cache().check()
+    return _run_into(folder, prepared, progress or Silent())
+
+
+def planned(folder: Path) -> Plan:
+    """The plan of a run.
+
+    Raises:
+        HarnessError: The folder holds no run, or the plan cannot be read.
     """
     if not (folder / PLAN).is_file():
         hint = "Give the folder of a run, such as runs/2026-01-31T12-00-00-rpi4."
         raise ConfigurationError(f"{folder} holds no {PLAN}, so there is no run to continue.", hint=hint)
-    prepared = prepare(read_plan(folder / PLAN), None)
-    open_cache().check()
-    return _run_into(folder, prepared, progress or Silent())
+    return read_plan(folder / PLAN)
+
+
+def planned_host(plan: Plan, folder: Path) -> Host:
+    """The plugins that a run was planned with.
+
+    Raises:
+        UsageError: One that the plan names is gone or broken.
+    """
+    host = load_host(sources=plan.plugins, block=plan.block)
+    try:
+        host.check_given()
+    except UsageError as error:
+        hint = f"Put it back, or change `plugins` in {folder / PLAN}."
+        raise UsageError(error.message, hint=hint) from None
+    return host
 
 
 def default_folder(plan: Plan) -> Path:
@@ -148,8 +177,10 @@ def _run_cells(cells: Sequence[Cell], rows: Rows, prepared: Prepared, progress: 
         cpu=cpu_facts(detect()),
         progress=progress,
     )
-    for model in models:
-        examiner.examine([c for c in cells if c.model == model], built)
+    for number, model in enumerate(models, start=1):
+        later = len(models) - number
+        then = f"{later} more model{'s' * (later > 1)}" if later else ""
+        examiner.examine([c for c in cells if c.model == model], built, then)
 
 
 def _skip_early(cell: Cell, rows: Rows, profiles: Sequence[DeviceProfile]) -> bool:

@@ -55,7 +55,7 @@ EXHIBITS = (
                 "low-rank-svd(parameters=0.5)+fine-tune+int8-static",
             ),
             backends=("onnxruntime",),
-            profiles=("stm32-nucleo-u575zi-q", "stm32-nucleo-l4r5zi"),
+            profiles=("stm32-nucleo-h7a3zi-q", "stm32-nucleo-l4r5zi"),
             budget_s=60.0,
             processes=6,
             robustness=True,

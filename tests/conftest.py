@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.host import Host, _name_of
+from harness.host import Host
+from harness.loading import _name_of
 from harness.registry import Registered, Registry
+
+if TYPE_CHECKING:
+    from harness.testing.fixtures import Bench  # imported by pytest itself, which rewrites its assertions
+
+pytest_plugins = ["harness.testing.fixtures"]
 
 PLUGINS = Path(__file__).parent / "data" / "plugins"
 TOY = str(PLUGINS / "toy" / "bench_toy" / "__init__.py")
@@ -39,31 +42,15 @@ def faults() -> str:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(bench_cache: Path) -> Path:
     """An empty cache of this test's own."""
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("BENCH_CACHE", str(folder))
-    return folder
+    return bench_cache
 
 
 @pytest.fixture
-def bench(tmp_path: Path, cache: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def bench(bench_cli: Bench) -> Bench:
     """Run the command line in a process of its own, in an empty folder with an empty cache."""
-    folder = tmp_path / "cwd"
-    folder.mkdir()
-
-    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "harness", *arguments],
-            cwd=folder,
-            env={**os.environ, "COLUMNS": "200", **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-
-    return call
+    return bench_cli
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ ALSO_NAMED = {
     ("run_folder.py", "such as runs/2026-01-31T12-00-00-rpi4"): "example in advice",
     ("runner.py", "such as runs/2026-01-31T12-00-00-rpi4"): "example in advice",
     ("recipe.py", "for example: prune-magnitude(amount=0.5)+int8-static"): "example in advice",
-    ("host.py", "Names look like int8-static"): "example in advice",
+    ("guard.py", "Names look like int8-static"): "example in advice",
     ("prediction.py", "quantise with int8-static"): "advice: an accelerator that takes float graphs never rejects them",
     ("plan.py", "Give a model of the zoo (bench models), a .onnx file"): "advice: what a stranger can give",
     ("plan.py", "package.module:factory of a torch network"): "advice: what a stranger can give",
@@ -239,7 +239,7 @@ def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
 
 
 def test_every_contribution_type_of_a_hook_is_public() -> None:
-    from harness.host import YIELDS
+    from harness.loading import YIELDS
 
     assert {kind.__name__ for kind in YIELDS.values() if kind is not Path} <= set(harness.__all__)
 
@@ -255,10 +255,16 @@ def test_nothing_but_the_entry_point_imports_the_command_line() -> None:
     assert wrong == ["__main__.py"]
 
 
+LOADED = ("harness.host", "harness.loading")
+ENGINE = ("harness.build", "harness.process", "harness.measure", *LOADED, "harness.plan", "harness.runner")
+"""What makes records; what reads them needs none of it."""
+
 FORBIDDEN = {
-    "estimate": ("harness.build", "harness.process", "harness.measure", "harness.host", "harness.report"),
-    "report": ("harness.build", "harness.process", "harness.measure", "harness.host", "harness.estimate",
-               "harness.plan", "harness.runner"),
+    "estimate": ("harness.build", "harness.process", "harness.measure", *LOADED, "harness.report"),
+    "report": (*ENGINE, "harness.estimate"),
+    "compare": (*ENGINE, "harness.estimate"),
+    "export": (*ENGINE, "harness.estimate"),
+    "history": (*ENGINE, "harness.estimate"),
     "measure": ("harness.estimate", "harness.report", "harness.plan", "harness.route", "harness.profile"),
     "process": ("harness.report", "harness.estimate", "harness.plan", "harness.route"),
     "build": ("harness.report", "harness.estimate", "harness.measure", "harness.profile"),
@@ -267,7 +273,15 @@ FORBIDDEN = {
 
 ALLOWED = {
     "estimate": {"harness.measure.statistics"},
-    "report": {"harness.measure.statistics", "harness.estimate.interval", "harness.estimate.ratio"},
+    "report": {
+        "harness.measure.noise",
+        "harness.measure.statistics",
+        "harness.estimate.interval",
+        "harness.estimate.ratio",
+    },
+    "compare": {"harness.measure.between_runs", "harness.measure.shares", "harness.estimate.interval"},
+    "export": set(),
+    "history": {"harness.measure.statistics"},
     "process": set(),
     "build": set(),
     "measure": set(),

@@ -15,12 +15,12 @@ import pytest
 
 from harness import hookspecs
 from harness.cli import bench
-from harness.host import YIELDS
+from harness.loading import YIELDS
 from harness.plan import Plan
 
 ROOT = Path(__file__).parents[1]
 GENERATE = ROOT / "docs" / "generate.py"
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md"), *ROOT.glob("profiles/*.md")])
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("profiles/*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.S | re.M)
 
@@ -96,6 +96,9 @@ def test_the_commands_of_the_readme_exist() -> None:
         if words[0] == "make":
             assert words[1] in targets, line
             continue
+        while words[1].startswith("-"):
+            assert words[1] in {option for parameter in bench.params for option in parameter.opts}, line
+            del words[1:3]
         command = bench.commands[words[1]]
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words[2:] if word.startswith("-")} <= known, line

@@ -54,7 +54,7 @@ def test_a_child_that_breaks_is_one_failed_row_that_says_how(records: dict[str, 
         assert record.outcome == "failed"
         assert record.failure is not None
         assert said in record.failure.error
-        assert record.failure.plugin == "faults (given by hand)"
+        assert record.failure.plugin == "faults (given with --plugin)"
         assert record.failure.hint
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import AmbiguousNameError
-from harness.host import Host, load_host
+from harness.host import Host
+from harness.loading import load_host
 
 
 def broken(plugins_folder: Path, name: str) -> str:
@@ -96,7 +97,7 @@ def test_names_are_checked_and_never_rewritten(tmp_path: Path) -> None:
 
 def test_loading_every_built_in_plugin_imports_no_framework() -> None:
     code = (
-        "import sys; from harness.host import load_host; host = load_host(); "
+        "import sys; from harness.loading import load_host; host = load_host(); "
         "heavy = {'torch', 'onnx', 'onnxruntime', 'openvino', 'nncf', 'torchao', 'numpy', 'scipy'} & set(sys.modules); "
         "print(sorted(heavy), [f.error for f in host.failures])"
     )

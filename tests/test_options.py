@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.contributions import NoOptions
 from harness.errors import RecipeError
-from harness.host import load_host
+from harness.loading import load_host
 from harness.options import as_mapping, changed, describe_options, parse_options, restore_options
 
 

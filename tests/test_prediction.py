@@ -81,9 +81,20 @@ def test_the_kernel_family_of_the_device_is_what_is_estimated() -> None:
     assert found.kind == "estimated"
 
 
+def test_a_backend_for_other_devices_is_estimated_in_the_kernels_that_the_device_is_calibrated_for_and_says_so() -> (
+    None
+):
+    found = predict(GRAPH, backend(kernel_family={"x86_64": "mlas"}), device())
+    assert isinstance(found, Estimate)
+    own = estimate(GRAPH, BOARD, kernel_family=BOARD.calibrations[0].kernel_family, threads=None)
+    assert replace(found, basis="") == replace(own, basis="")
+    assert found.basis == f"engine has no kernels for aarch64; as ncnn would run it: {own.basis}"
+
+
 @pytest.mark.parametrize(("families", "named"), [({"x86_64": "mlas"}, "it names x86_64"), ({}, "it names none")])
 def test_no_kernel_family_for_the_device_is_a_failure_and_no_skip(families: dict[str, str], named: str) -> None:
-    found = failed(predict(GRAPH, backend(kernel_family=families), device()))
+    bare = Device(profile=replace(BOARD, calibrations=()), threads=None)
+    found = failed(predict(GRAPH, backend(kernel_family=families), bare))
     assert (found.stage, found.reason) == ("estimate", "")
     assert "no kernel family for aarch64" in found.error
     assert named in found.error

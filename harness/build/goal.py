@@ -96,7 +96,11 @@ def pursue(goal: Goal, options: Any, attempt: Attempt) -> Any:
         if goal.met(best.score):
             attempt.note(f"goal: kept {best.what}")
             return best.value
-        weaker = attempt.gentler(options)
+        try:
+            weaker = attempt.gentler(options)
+        except HarnessError as error:
+            attempt.note(f"goal: no weaker options could be told ({error.message}); the search ends")
+            break
         if weaker is None:
             break
         options = weaker

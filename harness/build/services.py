@@ -86,13 +86,18 @@ class Services:
         if fmt == LIVE:
             trainer = self.trainer()
             return trainer.predict(value, split.inputs) if trainer else None
-        backend = self._backend(fmt)
-        return _run_file(backend, Path(value), self.context, split) if backend else None
+        found = self._backends(fmt)
+        for backend in found[:-1]:
+            try:
+                return _run_file(backend, Path(value), self.context, split)
+            except Exception as error:  # noqa: BLE001 - the next one may do better, and the note says who did not
+                self.context.note(f"{backend.name} cannot tell the accuracy on the validation rows: {one_line(error)}")
+        return _run_file(found[-1], Path(value), self.context, split) if found else None
 
-    def _backend(self, fmt: str) -> Backend | None:
-        """The first backend by name that runs files of a format on this machine."""
+    def _backends(self, fmt: str) -> list[Backend]:
+        """The backends that run files of a format on this machine, by name."""
         found = (b.contribution for b in self.host.backends if fmt in b.contribution.reads)
-        return next((b for b in found if not b.accelerator and b.available().ok), None)
+        return [b for b in found if not b.accelerator and b.available().ok]
 
     def _needed_trainer(self) -> Trainer:
         trainer = self.trainer()

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from harness.build.builder import Built, build_all
 from harness.build.job import Aim, Job, ModelInput, jobs_of
+from harness.build.remaining import remaining
 from harness.digest import digest_of, installed_version, source_digest, tree_sha256
 from harness.environment import DISTRIBUTION
-from harness.errors import HarnessError, PluginError, one_line
+from harness.errors import HarnessError
 from harness.process.worker import Worker
 from harness.record import Failure
 from harness.route import NoRoute
@@ -63,7 +64,7 @@ def build_variants(
             else:
                 aims[cell.name] = Aim(cost=cell.cost, goal=goal, references=references)
         _add_jobs(host, given, [c for c in of_model if c.name in aims], aims, jobs)
-    results = _run(jobs, settings, progress)
+    results = _run(jobs, plan, settings, progress)
     for name, key in jobs.last_of.items():
         result = results[key]
         model_input = jobs.by_key[key].model
@@ -75,14 +76,25 @@ def _failure(cell: Cell, error: HarnessError) -> Failure:
     return Failure(stage="build", plugin=cell.source.provider, error=error.message, hint=error.hint)
 
 
-def _run(jobs: _Jobs, settings: BuildSettings, progress: Progress) -> Mapping[str, Result]:
-    progress.stage("building", len(jobs.by_key))
+def _run(jobs: _Jobs, plan: Plan, settings: BuildSettings, progress: Progress) -> Mapping[str, Result]:
+    progress.stage("building", len(jobs.by_key), then=f"measuring, budget {plan.budget_s:g} s")
+    rest = remaining(jobs.by_key.values(), settings.lanes)
     results = {}
-    for job, result in build_all(jobs.by_key.values(), settings, lambda j: progress.say(j.label())):
+
+    def started(job: Job) -> None:
+        rest.start(job)
+        progress.say(job.label(), rest.left())
+
+    for job, result in build_all(jobs.by_key.values(), settings, started):
         results[job.key] = result
-        cached = isinstance(result, Built) and result.cached
-        progress.step(f"{job.label()}{' (cached)' if cached else ''}")
+        progress.step(f"{job.label()}: {_became(result, rest.end(job))}", rest.left())
     return results
+
+
+def _became(result: Result, seconds: float | None) -> str:
+    if isinstance(result, Failure):
+        return f"failed: {result.error}"
+    return "from the cache" if seconds is None else f"built in {seconds:.1f} s"
 
 
 def _add_jobs(host: Host, given: ModelInput, cells: Sequence[Cell], aims: Mapping[str, Aim], jobs: _Jobs) -> None:
@@ -142,16 +154,7 @@ def _references(
 
 def _identity(source: Registered[ModelSource], ref: str, plan: Plan, settings: BuildSettings) -> str:
     """Identity of a model's content; where only loading tells, it is loaded once."""
-    try:
-        known = source.contribution.identity(ref)
-    except HarnessError:
-        raise
-    except Exception as error:  # a plugin may raise anything; it becomes data
-        raise PluginError(
-            f"the identity of {ref} cannot be told: {one_line(error)}",
-            hint=f"Tell the author of {source.provider}.",
-        ) from error
-    return known or _identify(source, ref, plan, settings)
+    return source.contribution.identity(ref) or _identify(source, ref, plan, settings)
 
 
 def _identify(source: Registered[ModelSource], ref: str, plan: Plan, settings: BuildSettings) -> str:

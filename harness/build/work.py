@@ -19,7 +19,8 @@ from harness.build_context import BuildContext, Score
 from harness.contributions import LIVE
 from harness.cost import cost_function
 from harness.errors import ArtifactError, HarnessError, PluginError, StepError, UnsupportedError, one_line, place_of
-from harness.host import Host, load_given
+from harness.host import Host
+from harness.loading import load_given
 from harness.options import restore_options
 
 if TYPE_CHECKING:

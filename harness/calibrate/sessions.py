@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.contributions import SessionOptions
 from harness.errors import PluginError
-from harness.host import load_given
+from harness.loading import load_given
 from harness.measure.quiet import settle
 from harness.measure.sampling import time_calls, warm_up
 from harness.measure.session import LEAD_IN_NS

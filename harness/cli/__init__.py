@@ -9,14 +9,22 @@ import click
 
 from harness.cli.cache import cache
 from harness.cli.calibrate import calibrate
+from harness.cli.check import check
+from harness.cli.compare import compare
+from harness.cli.completion import completion
 from harness.cli.doctor import doctor
 from harness.cli.estimate import estimate
+from harness.cli.export import export
+from harness.cli.history import history
 from harness.cli.models import models
+from harness.cli.new_plugin import new_plugin
+from harness.cli.options import block_option, plugin_option
 from harness.cli.plugins import plugins
 from harness.cli.profiles import profiles
 from harness.cli.report import report
 from harness.cli.run import run
 from harness.cli.techniques import techniques
+from harness.cli.terminal import printable
 from harness.errors import HarnessError, UsageError
 
 FINE, ROWS_FAILED, USAGE, INTERNAL = 0, 1, 2, 3
@@ -35,9 +43,9 @@ class Bench(click.Group):
         try:
             return super().invoke(ctx)
         except HarnessError as error:
-            click.echo(f"Error: {error.message}", err=True)
+            click.echo(f"Error: {printable(error.message)}", err=True)
             if error.hint:
-                click.echo(f"  {error.hint}", err=True)
+                click.echo(f"  {printable(error.hint)}", err=True)
             if isinstance(error, UsageError) and ctx.invoked_subcommand:
                 click.echo(f"  Help: bench {ctx.invoked_subcommand} --help", err=True)
             ctx.exit(USAGE)
@@ -45,7 +53,9 @@ class Bench(click.Group):
 
 @click.group(cls=Bench, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="edge-bench", prog_name="bench")
-def bench() -> None:
+@plugin_option
+@block_option
+def bench(*, sources: tuple[str, ...], block: tuple[str, ...]) -> None:
     """Which optimisation, in which runtime, for which device?
 
     Runs optimised variants of neural networks, measures them here, estimates them on a device, and says how
@@ -53,7 +63,24 @@ def bench() -> None:
     """
 
 
-for command in (run, estimate, calibrate, report, plugins, profiles, models, techniques, cache, doctor):
+for command in (
+    run,
+    estimate,
+    calibrate,
+    report,
+    compare,
+    check,
+    export,
+    history,
+    plugins,
+    new_plugin,
+    profiles,
+    models,
+    techniques,
+    cache,
+    doctor,
+    completion,
+):
     bench.add_command(command)
 
 

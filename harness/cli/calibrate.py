@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.listing import print_table
-from harness.cli.options import block_option, plugin_option
+from harness.cli.options import block_option, load_plugins, plugin_option
 
 
 @click.command()
@@ -37,7 +37,6 @@ def calibrate(
     from harness.contributions import NAME
     from harness.environment import usable_cores
     from harness.errors import UsageError
-    from harness.host import load_host
     from harness.profile_file import HOST
 
     path = output or Path(f"{name}.toml")
@@ -45,7 +44,7 @@ def calibrate(
         raise UsageError(f"a profile cannot be named {name!r}.", hint=f"Use a-z, 0-9 and '-'; {HOST} is taken.")
     if path.suffix != ".toml" or not path.parent.is_dir():
         raise UsageError(f"the profile cannot be written to {path}.", hint="Give a .toml file in a folder that exists.")
-    host = load_host(sources=given["sources"], block=given["block"])  # type: ignore[arg-type]
+    host = load_plugins(given["sources"], given["block"])  # type: ignore[arg-type]
     request = Request(name=name, backends=backends, threads=threads or usable_cores(), budget_s=budget_s)
     profile = profile_machine(request, host, lambda text: click.echo(text, err=True))
     write_profile(profile, path)

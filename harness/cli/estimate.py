@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.completion import complete_profile
 from harness.cli.listing import print_json
-from harness.cli.options import block_option, json_option, plugin_option
+from harness.cli.options import block_option, json_option, load_plugins, plugin_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ ROWS = 12
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--profile", required=True, metavar="NAME",
+@click.option("--profile", required=True, metavar="NAME", shell_complete=complete_profile,
               help="Device to estimate for: a name (bench profiles), a TOML file, or host, this machine.")  # fmt: skip
 @click.option("--kernels", default=None, metavar="NAME",
               help="Kernel library of the runtime on the device, or an accelerator that the device has (bench profiles"
@@ -66,14 +67,13 @@ def _answers(given: Mapping[str, Any]) -> list[Answer]:
     from harness.enquiry import Enquiry, answer, check_threads
     from harness.errors import UsageError
     from harness.estimate.derived import Battery
-    from harness.host import load_host
     from harness.kernel_choice import choose_kernels
     from harness.profile_file import builtin_folder, load_profiles, resolve_profile
 
     if (given["battery_wh"] is None) != (given["per_hour"] is None):
         raise UsageError("--battery-wh and --per-hour belong together.", hint="Give both, or neither.")
     battery = Battery(capacity_wh=given["battery_wh"], inferences_per_hour=given["per_hour"])
-    host = load_host(sources=given["sources"], block=given["block"])
+    host = load_plugins(given["sources"], given["block"])
     known = load_profiles([builtin_folder(), *host.profile_folders])
     profile = resolve_profile(given["profile"], known)
     check_threads(given["threads"], profile)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.kernel_table import kernel_table
-from harness.cli.listing import print_table, terminal_width
+from harness.cli.listing import print_table
+from harness.cli.terminal import terminal_width
 from harness.estimate.statement import Refusal, refusals
 from harness.report import units
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+
+from harness.cli.terminal import printable, terminal_width
 
 GAP = 2
 """Spaces that tabulate's `simple` format puts between columns, and beside a heading where the cells are no wider."""
@@ -22,14 +23,19 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
 
 
-def print_text(text: str, *, indent: str = "") -> None:
-    """Print a paragraph wrapped to the terminal; a long word such as a path stays whole."""
+def print_text(text: str, *, indent: str = "", hang: str = "") -> None:
+    """Print a paragraph wrapped to the terminal; a long word such as a path stays whole.
+
+    Args:
+        indent: Before each line.
+        hang: Before each line but the first, besides.
+    """
     width = terminal_width()
     lines = textwrap.wrap(
-        text,
+        printable(text),
         width,
         initial_indent=indent,
-        subsequent_indent=indent,
+        subsequent_indent=indent + hang,
         break_long_words=False,
         break_on_hyphens=False,
     )
@@ -37,18 +43,33 @@ def print_text(text: str, *, indent: str = "") -> None:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as a table that fits the terminal; the widest columns wrap, the first one last of all."""
+    """Print rows as a table that fits the terminal; the widest columns wrap, the first one last of all.
+
+    Where even the narrowest columns do not fit beside each other, each row is a block of lines.
+    """
     from tabulate import tabulate
 
     if not rows:
         click.echo("none")
         return
     headers = list(rows[0])
-    table = [[str(row[header]) for header in headers] for row in rows]
+    table = [[printable(str(row[header])) for header in headers] for row in rows]
     columns = [[header + " " * GAP, *cells] for header, *cells in zip(headers, *table, strict=True)]
-    widths = fit(columns, terminal_width() - GAP * (len(headers) - 1))
+    room = terminal_width() - GAP * (len(headers) - 1)
+    widths = fit(columns, room)
+    if sum(widths) > room:
+        _print_blocks(headers, table)
+        return
     wrapped = [[_wrap(cell, width) for cell, width in zip(row, widths, strict=True)] for row in table]
     click.echo(tabulate(wrapped, headers=headers, tablefmt="simple", disable_numparse=True))
+
+
+def _print_blocks(headers: Sequence[str], table: Sequence[Sequence[str]]) -> None:
+    for row in table:
+        print_text(row[0])
+        for header, cell in zip(headers[1:], row[1:], strict=True):
+            for line in cell.splitlines():
+                print_text(f"{header}: {line}" if line.strip() else "", indent="  ", hang="  ")
 
 
 def fit(columns: Sequence[Sequence[str]], room: int) -> list[int]:
@@ -77,8 +98,3 @@ def _wrap(text: str, width: int) -> str:
     return "\n".join(
         part for line in text.splitlines() for part in textwrap.wrap(line, width, break_on_hyphens=False) or [""]
     )
-
-
-def terminal_width() -> int:
-    """Characters of the terminal, 100 where that cannot be told."""
-    return shutil.get_terminal_size((100, 24)).columns

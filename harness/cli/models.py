@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from harness.cli.listing import print_json, print_table, print_text
-from harness.cli.options import block_option, json_option, plugin_option
+from harness.cli.options import block_option, json_option, load_plugins, plugin_option
 
 
 @click.command()
@@ -16,9 +16,7 @@ def models(*, as_json: bool, sources: tuple[str, ...], block: tuple[str, ...]) -
     """Show the models there are, and how to name your own."""
     from dataclasses import asdict
 
-    from harness.host import load_host
-
-    host = load_host(sources=sources, block=block)
+    host = load_plugins(sources, block)
     infos = [info for source in host.models for info in source.contribution.list_models()]
     if as_json:
         print_json([asdict(info) for info in infos])

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.options import warn
+from harness.cli.report_files import Formats, write_files
+from harness.cli.terminal import can_colour, printable, terminal_width
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.record import Record
+    from harness.report.goals import Goals
 
 
-def show(folder: Path, records: Sequence[Record], environment: Mapping[str, Any]) -> None:
-    """Write the report files and print the table."""
-    from harness.errors import UsageError
-    from harness.report import write_report
+def show(
+    folder: Path,
+    records: Sequence[Record],
+    environment: Mapping[str, Any],
+    goals: Goals | None = None,
+    formats: Formats = (),
+) -> None:
+    """Write the report files and print the table; without goals, that of the run's plan holds.
+
+    Args:
+        formats: Those of plugins, written beside the host's own.
+    """
     from harness.report.document import build_report
+    from harness.report.goals import planned_goals
     from harness.report.terminal import render_terminal
 
-    try:
-        paths = write_report(folder, records, environment)
-    except OSError as error:
-        hint = "Make the folder writable, or copy the run elsewhere."
-        raise UsageError(f"the report cannot be written into {folder}: {error.strerror}.", hint=hint) from None
-    width = shutil.get_terminal_size((100, 24)).columns
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    click.echo(render_terminal(build_report(records, environment), width, colour=colour))
+    goals = goals or planned_goals(folder)
+    paths = write_files(folder, records, environment, goals, formats, warn)
+    colour = can_colour(sys.stdout)
+    click.echo(render_terminal(build_report(records, environment, goals), terminal_width(), colour=colour))
     for path in paths:
-        click.echo(f"Report: {path}")
+        click.echo(f"Report: {printable(str(path))}")

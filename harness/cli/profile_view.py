@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.listing import print_table, print_text, terminal_width
+from harness.cli.listing import print_table, print_text
+from harness.cli.terminal import terminal_width
 from harness.profile import Quantity
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def print_profile(profile: DeviceProfile, families: Sequence[Mapping[str, Any]])
             click.echo()
             print_text(title)
             click.echo("\n".join(lines), nl=bool(lines))
-    click.echo("\nkernel families, with what was published of them here")
+    click.echo()
+    print_text("kernel families, with what was published of them here")
     print_table([_known(line) for line in families])
 
 

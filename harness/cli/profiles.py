@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.completion import complete_profile
 from harness.cli.listing import print_json, print_table
-from harness.cli.options import block_option, json_option, plugin_option
+from harness.cli.options import before_the_command, block_option, json_option, load_plugins, plugin_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +35,8 @@ def profiles(ctx: click.Context, *, as_json: bool) -> None:
     Without a command it lists them.
     """
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_, as_json=as_json)
+        plugins = {name: before_the_command(ctx, name) for name in ("sources", "block")}
+        ctx.invoke(list_, as_json=as_json, **plugins)
     elif as_json:
         raise click.UsageError(f"--json goes behind the command: bench profiles {ctx.invoked_subcommand} --json", ctx)
 
@@ -47,9 +49,7 @@ def list_(*, as_json: bool, sources: tuple[str, ...] = (), block: tuple[str, ...
     """List the devices."""
     from dataclasses import asdict
 
-    from harness.host import load_host
-
-    known = _known(load_host(sources=sources, block=block))
+    known = _known(load_plugins(sources, block))
     if as_json:
         print_json([asdict(p) for p in known.values()])
         return
@@ -58,7 +58,7 @@ def list_(*, as_json: bool, sources: tuple[str, ...] = (), block: tuple[str, ...
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_profile)
 @json_option
 @plugin_option
 @block_option
@@ -70,10 +70,9 @@ def show(*, name: str, as_json: bool, sources: tuple[str, ...], block: tuple[str
     from dataclasses import asdict
 
     from harness.cli.profile_view import print_profile
-    from harness.host import load_host
     from harness.profile_file import resolve_profile
 
-    host = load_host(sources=sources, block=block)
+    host = load_plugins(sources, block)
     profile = resolve_profile(name, _known(host))
     families = _families(profile, host)
     if as_json:
@@ -114,9 +113,9 @@ def validate(*, output: Path | None) -> None:
     """
     from harness.estimate.validation import validation
     from harness.estimate.validation_text import as_markdown, as_terminal, report_path
-    from harness.host import load_host
 
-    found = validation([item.contribution for item in load_host().backends if item.contribution.fit])
+    host = load_plugins(*(before_the_command(click.get_current_context(), name) for name in ("sources", "block")))
+    found = validation([item.contribution for item in host.backends if item.contribution.fit])
     click.echo(as_terminal(found))
     path = output or report_path()
     if path is None:

@@ -9,28 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.completion import complete_backend, complete_model, complete_profile, complete_recipe, complete_run
 from harness.cli.listing import print_json, print_table, print_text
-from harness.cli.options import block_option, plugin_option
+from harness.cli.options import before_the_command, block_option, load_plugins, plugin_option, tell_when_done, warn
 
 if TYPE_CHECKING:
+    from harness.host import Host
     from harness.plan import Plan
     from harness.record import Record
 
 
 @click.command()
-@click.option("--model", "models", multiple=True, metavar="REF",
+@click.option("--model", "models", multiple=True, metavar="REF", shell_complete=complete_model,
               help="Model to optimise: zoo:NAME, a .onnx file, or package.module:factory (bench models)."
               " Repeatable.")  # fmt: skip
 @click.option("--data", default=None, metavar="PATH",
               help="Data of your own: a folder of pictures with a sub-folder for each class, or an .npz file with x"
               " and, where labels are known, y.")  # fmt: skip
-@click.option("--recipe", "recipes", multiple=True, metavar="RECIPE",
+@click.option("--recipe", "recipes", multiple=True, metavar="RECIPE", shell_complete=complete_recipe,
               help="Such as 'prune-magnitude(amount=0.5)+int8-static': techniques in their order (bench techniques)."
               " Repeatable.")  # fmt: skip
-@click.option("--backend", "backends", multiple=True, metavar="NAME",
+@click.option("--backend", "backends", multiple=True, metavar="NAME", shell_complete=complete_backend,
               help="Runtime to run in, its options in brackets: 'NAME(option=value)' (bench plugins)."
               " Repeatable.")  # fmt: skip
-@click.option("--profile", "profiles", multiple=True, metavar="NAME",
+@click.option("--profile", "profiles", multiple=True, metavar="NAME", shell_complete=complete_profile,
               help="Device to estimate for: a name (bench profiles), a TOML file, or host, this machine."
               " Repeatable.")  # fmt: skip
 @click.option("--threads", type=int, default=None, metavar="N",
@@ -60,10 +62,11 @@ if TYPE_CHECKING:
               help="Plan in TOML, such as plan.toml of a run folder; options given here win.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Folder for the results.  [default: runs/<time>-<profile>]")  # fmt: skip
-@click.option("--resume", "resumed", type=click.Path(path_type=Path), metavar="FOLDER",
+@click.option("--resume", "resumed", type=click.Path(path_type=Path), metavar="FOLDER", shell_complete=complete_run,
               help="Continue the run in this folder; finished rows are kept.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON instead of the tables.")
+@click.option("--quiet", "-q", is_flag=True, help="Print no progress.")
 @plugin_option
 @block_option
 @click.pass_context
@@ -74,59 +77,62 @@ def run(ctx: click.Context, /, **given: Any) -> None:
     this machine, and estimated on each profile. Without options: the models, recipes and backends that the
     plugins bring, and this machine as the device. Exits with 1 when rows failed.
     """
+    from functools import partial
+
     from harness.cli.progress import open_progress
-    from harness.run_folder import read_environment
-    from harness.runner import default_folder, resume
+    from harness.runner import default_folder, planned, planned_host, resume
     from harness.runner import run as run_plan
 
     if given["resumed"]:
         folder = given["resumed"]
         _refuse_with_resume(ctx)
-        with open_progress() as progress:
-            records = resume(folder, progress=progress)
+        host = planned_host(planned(folder), folder)
+        tell_when_done(host)
+        work = partial(resume, folder, host=host)
     else:
         plan, host = _plan(given)
         if given["dry_run"]:
             _show_plan(plan, host, as_json=given["as_json"])
             return
         folder = given["out"] or default_folder(plan)
-        try:
-            with open_progress() as progress:
-                records = run_plan(plan, host=host, out=folder, progress=progress)
-        except KeyboardInterrupt:
-            kept = f" Finished rows are kept; continue with: bench run --resume {folder}" if folder.exists() else ""
-            click.echo(f"Interrupted.{kept}", err=True)
-            ctx.exit(1)
-    _finish(folder, records, read_environment(folder), as_json=given["as_json"])
+        work = partial(run_plan, plan, host=host, out=folder)
+    try:
+        with open_progress(quiet=given["quiet"]) as progress:
+            records = work(progress=progress)
+    except KeyboardInterrupt:
+        kept = f" Finished rows are kept; continue with: bench run --resume {folder}" if folder.exists() else ""
+        click.echo(f"Interrupted.{kept}", err=True)
+        ctx.exit(1)
+    _finish(folder, records, host, as_json=given["as_json"])
     if any(r.outcome == "failed" for r in records):
         ctx.exit(1)
 
 
-def _plan(given: dict[str, Any]) -> tuple[Plan, Any]:
+def _plan(given: dict[str, Any]) -> tuple[Plan, Host]:
     """The plan file overridden by the options, and the plugins it needs."""
     from dataclasses import fields
 
-    from harness.host import load_host
     from harness.plan import Plan, complete, read_plan
 
     plan = read_plan(given["plan_file"]) if given["plan_file"] else Plan()
     given = {**given, "plugins": given["sources"]}
     names = {f.name for f in fields(Plan)}
     plan = replace(plan, **{k: v for k, v in given.items() if k in names and v not in (None, ())})
-    host = load_host(sources=plan.plugins, block=plan.block)
+    host = load_plugins(plan.plugins, plan.block)
     return complete(plan, host), host
 
 
 def _refuse_with_resume(ctx: click.Context) -> None:
     """A run is continued as it was planned."""
-    allowed = {"resumed", "as_json"}
+    allowed = {"resumed", "as_json", "quiet"}
     for name in ctx.params:
-        if name not in allowed and ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+        given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if name not in allowed and (given or before_the_command(ctx, name)):
             option = next(p.opts[0] for p in ctx.command.params if p.name == name)
             raise click.UsageError(f"{option} does not go with --resume: a run is continued as it was planned.", ctx)
 
 
-def _show_plan(plan: Plan, host: Any, *, as_json: bool) -> None:
+def _show_plan(plan: Plan, host: Host, *, as_json: bool) -> None:
     from harness.route import NoRoute
     from harness.runner import prepare
 
@@ -146,12 +152,15 @@ def _show_plan(plan: Plan, host: Any, *, as_json: bool) -> None:
     )
 
 
-def _finish(folder: Path, records: tuple[Record, ...], environment: Any, *, as_json: bool) -> None:
+def _finish(folder: Path, records: tuple[Record, ...], host: Host, *, as_json: bool) -> None:
     from harness.cli.outcome import show
-    from harness.report import write_report
+    from harness.cli.report_files import write_files
+    from harness.report.goals import planned_goals
+    from harness.run_folder import read_environment
 
+    environment = read_environment(folder)
     if as_json:
-        write_report(folder, records, environment)
+        write_files(folder, records, environment, planned_goals(folder), host.report_formats, warn)
         click.echo(json.dumps([asdict(r) for r in records], default=str))
         return
-    show(folder, records, environment)
+    show(folder, records, environment, formats=host.report_formats)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.completion import complete_technique
 from harness.cli.listing import print_json, print_table, print_text
-from harness.cli.options import block_option, json_option, plugin_option
+from harness.cli.options import block_option, json_option, load_plugins, plugin_option, warn
+from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.contributions import Technique
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_technique)
 @json_option
 @plugin_option
 @block_option
@@ -25,10 +27,9 @@ def techniques(*, name: str | None, as_json: bool, sources: tuple[str, ...], blo
 
     NAME is a technique such as those that the list shows.
     """
-    from harness.host import load_host
     from harness.recipe import as_toml
 
-    host = load_host(sources=sources, block=block)
+    host = load_plugins(sources, block)
     chosen = [host.techniques.get(name)] if name else list(host.techniques)
     rows = [_row(host, item) for item in chosen]
     if as_json:
@@ -55,10 +56,19 @@ def _row(host: Host, item: Registered[Technique]) -> dict[str, Any]:
         "stage": technique.stage,
         "options": as_mapping(technique.options()),
         "summary": technique.summary,
-        "needs": sorted(technique.needs_with(technique.options())),
+        "needs": _needs(technique),
         "source": technique.source,
         "provider": item.provider,
     }
+
+
+def _needs(technique: Technique) -> list[str]:
+    """What it needs with its default options; nothing where its plugin fails to tell, which stops no listing."""
+    try:
+        return sorted(technique.needs_with(technique.options()))
+    except HarnessError as error:
+        warn(error.message)
+        return []
 
 
 def _show(row: dict[str, Any], technique: Technique) -> None:

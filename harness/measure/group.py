@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -20,10 +20,12 @@ from harness.errors import HarnessError
 from harness.measure.energy import read_energy
 from harness.measure.opened import Opened, failure_of, kept, open_all, prepare_all
 from harness.measure.operator_file import operator_file, read_operators, write_operators
+from harness.measure.pace import Pace
 from harness.measure.score import score_opened
 from harness.measure.statistics import median_interval, summarise
 from harness.measure.subject import MeasureSettings, Subject
 from harness.process.worker import RemoteError
+from harness.progress import Left, Progress
 from harness.record import EnergyReading, Failure, Measurement
 
 FEWEST_ROUNDS = 6
@@ -37,13 +39,13 @@ MEMORY_RESERVE = 0.10
 """Share of this machine's memory that stays free while sessions are open."""
 
 Result = Measurement | Failure
-Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class _Group:
     settings: MeasureSettings
-    say: Say
+    progress: Progress
+    pace: Pace
     started: float
     known: frozenset[str]
     failures: dict[str, Failure] = field(default_factory=dict)
@@ -54,7 +56,7 @@ class _Group:
     operator_problems: dict[str, str] = field(default_factory=dict)
 
 
-def measure(subjects: Sequence[Subject], settings: MeasureSettings, say: Say) -> dict[str, Result]:
+def measure(subjects: Sequence[Subject], settings: MeasureSettings, progress: Progress) -> dict[str, Result]:
     """Measure all subjects, in as few groups as memory allows, the baselines in each.
 
     Outputs on the test split that are not there yet are computed on the way, after the rounds of the first process.
@@ -66,7 +68,10 @@ def measure(subjects: Sequence[Subject], settings: MeasureSettings, say: Say) ->
     baselines = [s for s in subjects if s.baseline]
     waiting = _in_turn(subjects, baselines)
     while waiting:
-        group = _Group(settings=settings, say=say, started=time.monotonic(), known=frozenset(results))
+        pace = Pace(budget_s=settings.budget_s, processes=settings.processes, rounds=FEWEST_ROUNDS)
+        group = _Group(
+            settings=settings, progress=progress, pace=pace, started=time.monotonic(), known=frozenset(results)
+        )
         deferred = _measure_group(group, waiting)
         for name, result in _results(group).items():
             results.setdefault(name, result)
@@ -91,13 +96,14 @@ def _measure_group(group: _Group, subjects: Sequence[Subject]) -> list[Subject]:
     """Measure what fits into memory; return what does not."""
     taken: list[Subject] = list(subjects)
     deferred: list[Subject] = []
-    process = 0
-    while taken and not _enough(group, process):
+    process, enough = 0, False
+    while taken and not enough:
         opened, left = _open(group, taken, process)
         deferred += left
         taken = [s for s in taken if s not in left]
+        group.pace.more = f"{len(deferred)} variants that memory has no room for yet" if deferred else ""
         try:
-            _rounds(group, opened, process)
+            rounds = _rounds(group, opened, process)
             if process == 0:
                 _energy(group, opened)
                 _operators(group, opened)
@@ -106,6 +112,9 @@ def _measure_group(group: _Group, subjects: Sequence[Subject]) -> list[Subject]:
             _close(group, opened)
         taken = [s for s in taken if s.name not in group.failures]
         process += 1
+        enough = _enough(group, process)
+        rest = Left(seconds=0.0) if enough and not deferred else group.pace.left()
+        group.progress.step(f"process {process}: {_count(opened)}, {rounds} rounds", rest)
     return deferred
 
 
@@ -126,7 +135,8 @@ def _open(group: _Group, subjects: Sequence[Subject], process: int) -> tuple[lis
     In the first process sessions are opened one by one, so that loading and first run are read undisturbed.
     """
     first = process == 0
-    group.say(f"process {process + 1}: starting {len(subjects)} sessions")
+    group.pace.begin(process)
+    _say(group, f"process {process + 1}: starting {_count(subjects)}")
     place = {s.name: number for number, s in enumerate(subjects)}
 
     def in_order(sessions: Iterable[Opened]) -> list[Opened]:
@@ -138,7 +148,7 @@ def _open(group: _Group, subjects: Sequence[Subject], process: int) -> tuple[lis
     lanes = 1 if first else group.settings.lanes
     for session in kept(open_all(prepared, group.settings.threads, lanes), group.failures):
         ready.append(session)
-        group.say(f"process {process + 1}: opened {session.subject.label}")
+        _say(group, f"process {process + 1}: opened {len(ready)} of {len(subjects)}, {session.subject.label}")
         rest = [p for p in prepared if p not in ready and p.subject.name not in group.failures]
         gain = len(ready) > 1 and any(o.subject.name not in group.known for o in ready)
         if first and rest and gain and not _memory_left(ready):
@@ -159,7 +169,16 @@ def _warmed(group: _Group, opened: Sequence[Opened]) -> list[Opened]:
             continue
         group.calls[name] = session.facts["calls"]
         warm.append(session)
+    group.pace.opened()
     return warm
+
+
+def _say(group: _Group, text: str) -> None:
+    group.progress.say(text, group.pace.left())
+
+
+def _count(sessions: Sequence[object]) -> str:
+    return f"{len(sessions)} session{'s' * (len(sessions) != 1)}"
 
 
 def _memory_left(ready: Sequence[Opened]) -> bool:
@@ -168,8 +187,12 @@ def _memory_left(ready: Sequence[Opened]) -> bool:
     return int(memory.available) > memory.total * MEMORY_RESERVE + largest
 
 
-def _rounds(group: _Group, opened: list[Opened], process: int) -> None:
-    """Visit the sessions in random order until each is precise or this process's share of the time is spent."""
+def _rounds(group: _Group, opened: list[Opened], process: int) -> int:
+    """Visit the sessions in random order until each is precise or this process's share of the time is spent.
+
+    Returns:
+        How many rounds were taken.
+    """
     order = random.Random(f"{group.settings.seed}:{process}")
     left = max(1, group.settings.processes - process)
     until = time.monotonic() + max(0.0, group.started + group.settings.budget_s - time.monotonic()) / left
@@ -177,21 +200,23 @@ def _rounds(group: _Group, opened: list[Opened], process: int) -> None:
         alive = [o for o in opened if o.subject.name not in group.failures]
         turn = [o for o in alive if number < FEWEST_ROUNDS or o.subject.baseline or not _narrow(group, o)]
         if number >= FEWEST_ROUNDS and (time.monotonic() > until or all(o.subject.baseline for o in turn)):
-            return
-        group.say(f"process {process + 1}: round {number + 1}, {len(turn)} sessions")
+            return number
+        _say(group, f"process {process + 1}: round {number + 1}, {_count(turn)}")
         order.shuffle(turn)
         for session in turn:
             try:
                 session.visit(process * MOST_ROUNDS + number)
             except HarnessError as error:
                 group.failures[session.subject.name] = failure_of(session, "measure", error)
+        group.pace.round_done()
+    return MOST_ROUNDS
 
 
 def _energy(group: _Group, opened: list[Opened]) -> None:
     """Read the energy of what is open: timing is over, and every session's threads are quiet."""
     if group.settings.meter is None:
         return
-    group.say(f"energy by {group.settings.meter.name}")
+    _say(group, f"energy by {group.settings.meter.name}")
     alive = [o for o in opened if o.subject.name not in group.failures]
     readings, failures = read_energy(alive, group.settings.meter)
     group.energy |= readings
@@ -204,7 +229,7 @@ def _operators(group: _Group, opened: list[Opened]) -> None:
 
     A runtime whose profiler fails loses this table and nothing else; a process that dies of it is a failure.
     """
-    group.say("operators")
+    _say(group, "operators")
     for session in opened:
         name = session.subject.name
         if name in group.failures:
@@ -225,7 +250,7 @@ def _operators(group: _Group, opened: list[Opened]) -> None:
 
 
 def _score(group: _Group, opened: list[Opened]) -> None:
-    group.say("scoring")
+    _say(group, "scoring")
     alive = [o for o in opened if o.subject.name not in group.failures]
     group.failures |= score_opened(alive, group.settings.lanes)
 

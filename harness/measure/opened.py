@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from harness.record import Failure, ProcessReading
 
 if TYPE_CHECKING:
     from harness.measure.subject import MeasureSettings
+    from harness.process.limits import Limits
 
 WARM_BUDGET_NS = 1_500_000_000
 
@@ -118,14 +119,21 @@ def prepare_all(subjects: Sequence[Subject], settings: MeasureSettings) -> Itera
 
     Importing is not timed, so it may overlap.
     """
+    starts = []
+    for subject in subjects:
+        try:
+            environment = subject.environment(settings.threads)
+        except HarnessError as error:
+            yield subject, Failure(stage="open", plugin=subject.provider, error=error.message, hint=error.hint)
+        else:
+            starts.append(partial(_start, subject, settings.limits, environment))
+    yield from _overlapped(starts, settings.lanes)
 
-    def start(subject: Subject) -> Opened:
-        worker = Worker(settings.limits, subject.environment(settings.threads))
-        opened = Opened(subject=subject, worker=worker)
-        opened.ask_to_prepare()
-        return opened
 
-    yield from _overlapped([partial(start, subject) for subject in subjects], settings.lanes)
+def _start(subject: Subject, limits: Limits, environment: Mapping[str, str]) -> Opened:
+    opened = Opened(subject=subject, worker=Worker(limits, environment))
+    opened.ask_to_prepare()
+    return opened
 
 
 def open_all(sessions: Sequence[Opened], threads: int, lanes: int) -> Iterator[Ready]:

@@ -13,7 +13,7 @@ from harness.build.model_folder import read_model_folder
 from harness.contributions import SessionOptions
 from harness.corruption import corrupt, rows_to_corrupt
 from harness.errors import PluginError
-from harness.host import load_given
+from harness.loading import load_given
 from harness.measure.memory import mark_peak, peak_rss_bytes, rss_bytes
 from harness.measure.quiet import settle
 from harness.measure.sampling import time_calls, warm_up

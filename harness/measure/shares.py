@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from harness.measure.statistics import Z_975, wilson
+from harness.measure.statistics import wilson
 
 if TYPE_CHECKING:
     from harness.model import Array
@@ -47,8 +48,8 @@ def design_effect(hits: Array, groups: Array | None) -> float:
     return max(1.0, variance * n / (share * (1 - share)))
 
 
-def paired_difference(first: Array, second: Array) -> tuple[float, float, float]:
-    """Share of hits in `first` less that in `second` over the same rows, and the ends of its 95 % interval.
+def paired_difference(first: Array, second: Array, alpha: float = 0.05) -> tuple[float, float, float]:
+    """Share of hits in `first` less that in `second` over the same rows, and the ends of its interval at 1 − `alpha`.
 
     Source: Agresti & Min, Simple improved confidence intervals for comparing matched proportions, Statistics in
     Medicine 24 (2005): half a row is added to each of the four cells.
@@ -60,6 +61,25 @@ def paired_difference(first: Array, second: Array) -> tuple[float, float, float]
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     b, c, total = only_first + 0.5, only_second + 0.5, n + 2
     centre = (b - c) / total
-    half = Z_975 * math.sqrt((b + c) - (b - c) ** 2 / total) / total
+    half = NormalDist().inv_cdf(1 - alpha / 2) * math.sqrt((b + c) - (b - c) ** 2 / total) / total
     difference = (only_first - only_second) / n
     return difference, min(max(-1.0, centre - half), difference), max(min(1.0, centre + half), difference)
+
+
+def mcnemar(first: Array, second: Array) -> float:
+    """Two-sided exact p-value of equal shares of hits over the same rows; 1 where no row differs.
+
+    Of the rows that only one of both has right, each is as likely to be the first's as the second's. Source: Q.
+    McNemar, Psychometrika 12 (1947); the exact form: Fagerland, Lydersen & Laake, The McNemar test for binary matched-
+    pairs data, BMC Medical Research Methodology 13 (2013), section 2.1.
+
+    Args:
+        first, second: `(n,)` booleans of the same rows.
+    """
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    n, k = only_first + only_second, min(only_first, only_second)
+    log_all = n * math.log(2)
+    tail = math.fsum(
+        math.exp(math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - log_all) for i in range(k + 1)
+    )
+    return min(1.0, 2 * tail)

@@ -54,7 +54,8 @@ class Worker:
         lifeline_read, self._lifeline = os.pipe()
         inherited = (request_read, reply_write, lifeline_read)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.process.child", *map(str, inherited)],
+            # -P: a file in the current folder must not stand in for the module of its name
+            [sys.executable, "-P", "-m", "harness.process.child", *map(str, inherited)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -61,6 +61,9 @@ class Column:
         kind: What kind of number all its cells hold, unless a cell says otherwise.
         unit: Unit that all its values end with, where there is one.
         log: Whether drawn intervals need a logarithmic axis.
+        axis: Which axis of the chart it may be drawn on, if any.
+        ticks: How numbers are written on that axis, in d3's format.
+        fewer: Whether less of it is better.
     """
 
     key: str
@@ -70,6 +73,9 @@ class Column:
     cell: Callable[[Row], Cell]
     unit: str = ""
     log: bool = False
+    axis: Literal["x", "y", ""] = ""
+    ticks: str = ",~r"
+    fewer: bool = True
 
 
 def columns(section: Section) -> tuple[tuple[Column, ...], tuple[str, ...]]:
@@ -113,25 +119,30 @@ def _all(axes: Axes, profile: str) -> tuple[Column, ...]:
         short = more.pop("short", title.replace(" ", "\n"))
         return Column(key=key, title=title, short=f"{short}\n{kind}".strip(), kind=kind, cell=cell, **more)
 
+    share: dict[str, Any] = {"axis": "y", "ticks": "~%", "fewer": False}
+    time: dict[str, Any] = {"unit": unit, "log": True, "axis": "x"}
+    amount: dict[str, Any] = {"axis": "x", "ticks": "~s"}
     qualities = (
-        column("quality", metric, _quality, short=f"{axes.metric} %", unit="%"),
-        column("agreement", "agreement", _agreement, short="agree %", unit="%"),
+        column("quality", metric, _quality, short=f"{axes.metric} %", unit="%", **share),
+        column("agreement", "agreement", _agreement, short="agree %", unit="%", **share),
     )
     first, later = reversed(qualities) if axes.sharper else qualities
     return (
-        column("host", "host latency", host, "measured", short=f"host {unit}", unit=unit, log=True),
-        column("device", f"{profile} latency", device, "estimated", short=f"{profile} {unit}", unit=unit, log=True),
+        column("host", "host latency", host, "measured", short=f"host {unit}", **time),
+        column("device", f"{profile} latency", device, "estimated", short=f"{profile} {unit}", **time),
         first,
         # its heading is as narrow as its numbers: every speed is measured, and here
         replace(column("speed", "against baseline", _speed, "measured"), short="speed\nhere"),
         later,
-        column("drop", "points lost", _drop, short="lost", unit=""),
-        column("kl", "divergence", _divergence, short="KL\nnats"),
-        column("download", "download", _download),
-        column("energy", f"{profile} energy", _energy, "estimated", short=f"{profile} mJ", unit="mJ"),
-        column("host-energy", "host energy", _host_energy, "measured", short="host mJ", unit="mJ"),
-        column("memory", f"{profile} memory", _memory, "estimated"),
-        column("host-memory", "host memory", _host_memory, "measured"),
+        column("drop", "points lost", _drop, short="lost", axis="y", ticks="~%"),
+        column("kl", "divergence", _divergence, short="KL\nnats", axis="y"),
+        column("download", "download", _download, **amount),
+        column(
+            "energy", f"{profile} energy", _energy, "estimated", short=f"{profile} mJ", unit="mJ", axis="x", log=True
+        ),
+        column("host-energy", "host energy", _host_energy, "measured", short="host mJ", unit="mJ", axis="x"),
+        column("memory", f"{profile} memory", _memory, "estimated", log=True, **amount),
+        column("host-memory", "host memory", _host_memory, "measured", **amount),
         column("start", "load, first run", _start, "measured", short="load"),
     )
 
@@ -176,6 +187,7 @@ def _agreement(row: Row) -> Cell:
         value=units.percent(found.value),
         detail=f"{bracket}of {quality.agreement_n:,}",
         order=found.value,
+        span=(ends[0], found.value, ends[1]) if ends[0] is not None and ends[1] is not None else None,
     )
 
 
@@ -185,7 +197,12 @@ def _drop(row: Row) -> Cell:
     if found is None or found.drop is None or found.drop_lo95 is None or found.drop_hi95 is None or row.baseline:
         return DASH
     value, low, high = (0.0 if abs(x) < 0.0005 else x * 100 for x in (found.drop, found.drop_lo95, found.drop_hi95))
-    return Cell(value=f"{value:.1f}", detail=f"[{low:.1f}, {high:.1f}]", order=found.drop)
+    return Cell(
+        value=f"{value:.1f}",
+        detail=f"[{low:.1f}, {high:.1f}]",
+        order=found.drop,
+        span=(found.drop_lo95, found.drop, found.drop_hi95),
+    )
 
 
 def _divergence(row: Row) -> Cell:
@@ -219,6 +236,7 @@ def _energy(row: Row) -> Cell:
         value=units.quantity(found.p50, "mJ"),
         detail=units.bounds(found.p50, found.lo90, found.hi90),
         order=found.p50,
+        span=(found.lo90, found.p50, found.hi90),
         kind=_simulated(row),
     )
 
@@ -237,7 +255,13 @@ def _memory(row: Row) -> Cell:
         return DASH
     found = row.estimate.peak_memory_bytes
     value, bracket, rest = units.size_interval(found.p50, found.lo90, found.hi90).partition(" [")
-    return Cell(value=value, detail=f"[{rest}" if bracket else "", order=found.p50, kind=_simulated(row))
+    return Cell(
+        value=value,
+        detail=f"[{rest}" if bracket else "",
+        order=found.p50,
+        span=(found.lo90, found.p50, found.hi90),
+        kind=_simulated(row),
+    )
 
 
 def _host_memory(row: Row) -> Cell:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.report.choice import Axes, choose_axes, mark_front
+from harness.report.goals import Goals
 from harness.report.method import Method, describe_method
 from harness.report.missing import MissingGroup, group_missing
-from harness.report.recommendation import Recommendation, recommend
+from harness.report.recommendation import NO_GOALS, Recommendation, recommend
 from harness.report.row import Row, build_rows
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from harness.estimate.interval import Estimate
     from harness.record import Record, Variant
+
+
+NAMED = 20
+"""How many rows are named that rest on one basis; readers of ten thousand are not helped by all their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,20 +69,23 @@ class Report:
     Attributes:
         run: Name of the run, or several.
         outcomes: How many records ended as measured, simulated, skipped and failed.
+        goals: What a recommendation had to keep to.
     """
 
     run: str
     outcomes: tuple[tuple[str, int], ...]
     sections: tuple[Section, ...]
     method: Method
+    goals: Goals = NO_GOALS
 
 
-def build_report(records: Sequence[Record], environment: Mapping[str, Any]) -> Report:
+def build_report(records: Sequence[Record], environment: Mapping[str, Any], goals: Goals = NO_GOALS) -> Report:
     """Turn the records of a run into its report.
 
     Args:
         records: In any order; sections appear in the order of their first record.
         environment: What `environment.json` holds; every key may be missing.
+        goals: What a recommended row must keep to.
     """
     cells: dict[tuple[str, str], list[Record]] = {}
     for record in records:
@@ -86,12 +94,13 @@ def build_report(records: Sequence[Record], environment: Mapping[str, Any]) -> R
     return Report(
         run=", ".join(dict.fromkeys(record.run for record in records)),
         outcomes=tuple((name, counts[name]) for name in ("measured", "simulated", "skipped", "failed")),
-        sections=tuple(_section(model, profile, found) for (model, profile), found in cells.items()),
+        sections=tuple(_section(model, profile, found, goals) for (model, profile), found in cells.items()),
         method=describe_method(records, environment),
+        goals=goals,
     )
 
 
-def _section(model: str, profile: str, records: Sequence[Record]) -> Section:
+def _section(model: str, profile: str, records: Sequence[Record], goals: Goals) -> Section:
     rows = build_rows(records)
     axes = choose_axes(rows, profile)
     shared = _shared_notes(rows)
@@ -102,7 +111,7 @@ def _section(model: str, profile: str, records: Sequence[Record]) -> Section:
         model=model,
         profile=profile,
         axes=axes,
-        recommendation=recommend(marked, axes, profile),
+        recommendation=recommend(marked, axes, profile, goals),
         rows=marked,
         notes=shared,
         timed_notes=timed,
@@ -131,8 +140,10 @@ def _bases(rows: Sequence[Row], basis: Callable[[Estimate], str]) -> tuple[str, 
     several = Counter(backend for same in found.values() for backend in {row.backend for row in same})
     lines = []
     for text, same in found.items():
-        names = (f"{row.recipe} in {row.backend}" if several[row.backend] > 1 else row.backend for row in same)
-        lines.append(f"{', '.join(dict.fromkeys(names))}: {text}")
+        each = (f"{row.recipe} in {row.backend}" if several[row.backend] > 1 else row.backend for row in same)
+        names = list(dict.fromkeys(each))
+        left = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+        lines.append(f"{', '.join(names[:NAMED])}{left}: {text}")
     return tuple(lines)
 
 

@@ -1,164 +1,117 @@
-"""A report as GitHub Markdown."""
+"""A report as GitHub Markdown for a pull request as it is: the answer, a picture, tables, the rest folded."""
 
 from __future__ import annotations
 
-import html
-import re
 from typing import TYPE_CHECKING
 
+from harness.errors import UsageError
+from harness.report import noise as noise_words
 from harness.report import prose
-from harness.report.columns import Column, columns, rows_scored
-from harness.report.robustness import robustness
-from harness.report.why import explained
+from harness.report.markdown_blocks import Block, fit, text_of
+from harness.report.markdown_section import section_blocks, some
+from harness.report.markdown_text import escape, folded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from harness.report.document import Origin, Report, Section
-    from harness.report.row import Row
+    from harness.report.document import Report
 
-SPECIAL = re.compile(r"[\\`*_|#~$]|\](?=[(\[:])")
+__all__ = ("escape", "markdown_files", "render_markdown")
+
+EXPENDABLE = (
+    "lineage", "operators", "robustness", "why", "noise", "missing", "words", "others", "table", "notes", "sure",
+    "method", "heading", "answers",
+)  # fmt: skip
+"""What goes first where a report is too long for GitHub."""
+
+FEW_ANSWERS = 10
+
+PICTURES = "-pareto-{}.svg"
+MORE = "-more.md"
+
+
+def markdown_files(report: Report) -> dict[str, str]:
+    """The report by the ends of its files' names: the text, a picture for each section, and what was cut.
+
+    The latter, `-more.md`, is there only where something was cut.
+    """
+    pictures, problem = _pictures(report)
+    text, more = fit(list(_blocks(report, pictures, problem)), EXPENDABLE, f"report{MORE}")
+    files = {PICTURES.format(number): svg for number, svg in pictures.items()}
+    if more:
+        files[MORE] = more
+    return {**files, ".md": text}
 
 
 def render_markdown(report: Report) -> str:
-    """Render as GitHub Markdown; every name and message of a record appears as the text that it is."""
-    return "\n".join(_lines(report)) + "\n"
+    """The text alone, without pictures, however long it is; every string of a record appears as the text that it is."""
+    return text_of(_blocks(report, {}, ""))
 
 
-def escape(text: str) -> str:
-    """Text on one line in which nothing is markup, HTML, a mention or a table's border."""
-    return SPECIAL.sub(r"\\\g<0>", html.escape(" ".join(text.split()), quote=False))
+def _pictures(report: Report) -> tuple[dict[int, str], str]:
+    """SVG of each section that has one, by its number from 1; and what to do where they cannot be drawn."""
+    from harness.report.chart import pareto_svg
+
+    found: dict[int, str] = {}
+    for number, section in enumerate(report.sections, start=1):
+        try:
+            svg = pareto_svg(section)
+        except UsageError as error:
+            return {}, f"{error} {error.hint}"
+        if svg:
+            found[number] = svg
+    return found, ""
 
 
-def _lines(report: Report) -> Iterator[str]:
-    yield f"# Benchmark {escape(report.run)}".rstrip()
-    yield ""
-    yield f"{escape(prose.outcomes(report))}."
-    yield ""
-    for section in report.sections:
-        yield f"**{escape(prose.heading(section))}.** {escape(section.recommendation.sentence)}"
-        yield ""
-    for section in report.sections:
-        yield from _section(section)
+def _blocks(report: Report, pictures: Mapping[int, str], problem: str) -> Iterator[Block]:
+    yield _answers(report)
+    if problem:
+        yield Block(kind="picture", what="", lines=(f"*There is no picture: {escape(problem)}*", ""))
+    for number, section in enumerate(report.sections, start=1):
+        yield from section_blocks(section, PICTURES.format(number) if number in pictures else "")
+    yield Block(kind="method", what="how it was measured", lines=tuple(_method(report)))
+    yield from some("noise", "what each comparison can tell", _noise(report))
+    words = [f"- **{word}:** {escape(text)}" for word, text in prose.WORDS]
+    yield Block(kind="words", what="what the words mean", lines=tuple(folded("What the words mean", words)))
+
+
+def _answers(report: Report) -> Block:
+    lines = [
+        line
+        for section in report.sections
+        for line in (f"**{escape(prose.heading(section))}.** {escape(section.recommendation.sentence)}", "")
+    ]
+    run = f"Benchmark {escape(report.run)}: " if report.run else "Benchmark: "
+    told = (f"*{run}{escape(prose.outcomes(report))}.*", "")
+    hidden = max(0, len(report.sections) - FEW_ANSWERS)
+    return Block(
+        kind="answers",
+        what=f"{hidden:,} answers" if hidden else "answers",
+        lines=(*lines, *told),
+        brief=(*lines[: 2 * FEW_ANSWERS], *told),
+    )
+
+
+def _method(report: Report) -> Iterator[str]:
     yield "## How it was measured"
     yield ""
-    yield from (f"- **{what}:** {escape(text)}" for what, text in prose.method_facts(report.method))
+    noise = report.method.noise
+    for what, text in prose.method_facts(report.method):
+        yield f"- **{what}:** {escape(text)}"
+        if what == "Noise" and noise:
+            yield from (f"  - {escape(fact)}" for fact in noise_words.facts(noise))
+            for advice in noise_words.advice(noise):
+                yield f"  - **To do:** {escape(advice.text)}" + (f": `{advice.command}`" if advice.command else ".")
     yield ""
-    yield "## What the words mean"
-    yield ""
-    yield from (f"- **{word}:** {escape(text)}" for word, text in prose.WORDS)
 
 
-def _section(section: Section) -> Iterator[str]:
-    yield f"## {escape(prose.heading(section))}"
-    yield ""
-    if section.recommendation.sure:
-        yield "How sure is the answer?"
-        yield ""
-        yield from (f"- {escape(doubt)}" for doubt in section.recommendation.sure)
-        yield ""
-    if section.rows:
-        yield from _table(section)
-        yield from _why(section)
-        yield from _robustness(section)
-        yield from _origins(section)
-    if section.missing:
-        yield from _missing(section)
-
-
-def _table(section: Section) -> Iterator[str]:
-    known, empty = columns(section)
-    numbers = prose.footnotes(section)
-    yield f"| variant | backend | {' | '.join(_title(column, section) for column in known)} |"
-    yield f"|---|---|{'--:|' * len(known)}"
-    for row in section.rows:
-        cells = [escape(column.cell(row).text) for column in known]
-        yield f"| {_name(row, numbers)} | {escape(row.backend)} | {' | '.join(cells)} |"
-    yield ""
-    ends = "Brackets hold 95 % intervals" + (
-        ", of estimates 90 %." if any(row.estimate for row in section.rows) else "."
+def _noise(report: Report) -> Iterator[str]:
+    noise = report.method.noise
+    if noise is None or len(noise.resolutions) < 2:
+        return
+    compared = "comparison with a baseline" if noise.resolutions[0].compared else "latency"
+    lines = (
+        f"- {escape(found.name)}: {'too few samples' if found.share is None else noise_words.percent(found.share)}"
+        for found in noise.resolutions
     )
-    yield f"★ Pareto-optimal. {ends}"
-    if empty:
-        yield f"Not known for any row: {escape(', '.join(empty))}."
-    yield ""
-    yield from (f"- [{number}] {escape(note)}" for note, number in numbers.items())
-    yield from (f"- All rows: {escape(note)}" for note in section.notes)
-    yield from (f"- All timed rows: {escape(note)}" for note in section.timed_notes)
-    yield from (f"- Estimates of {escape(basis)}" for basis in section.bases)
-    yield from (f"- Energy of {escape(basis)}" for basis in section.energy_bases)
-    yield from (f"- Data: {escape(line)}" for line in section.data)
-    yield ""
-
-
-def _title(column: Column, section: Section) -> str:
-    n = rows_scored(section.rows) if column.key == "quality" else None
-    parts = [column.title, column.kind, f"n = {n:,}" if n is not None else ""]
-    return escape(", ".join(part for part in parts if part))
-
-
-def _name(row: Row, numbers: dict[str, int]) -> str:
-    notes = "".join(f" [{number}]" for number in prose.references(row, numbers))
-    star = "★ " if row.pareto else ""
-    name = f"**{escape(row.recipe)}**" if row.baseline else escape(row.recipe)
-    return f"{star}{name}{notes}"
-
-
-def _origins(section: Section) -> Iterator[str]:
-    yield "### How each variant was made"
-    yield ""
-    told: list[Origin] = []
-    for origin in section.origins:
-        yield f"- **{escape(origin.recipe)}** in {escape(', '.join(origin.backends))}: " + escape(
-            prose.variant_facts(origin.variant)
-        )
-        other, alike = prose.told_before(origin, told)
-        if other:
-            first = "Step 1 is that" if alike == 1 else f"Steps 1 to {alike} are those"
-            yield f"  - {first} of {escape(other.recipe)} in {escape(', '.join(other.backends))}"
-        for number, step in enumerate(origin.variant.lineage[alike:], start=alike + 1):
-            yield f"  {number}. {escape(prose.step(step))}"
-            yield from (f"     - {escape(note)}" for note in step.notes)
-        told.append(origin)
-    yield ""
-
-
-def _why(section: Section) -> Iterator[str]:
-    found = explained(section)
-    if not found:
-        return
-    yield f"### {prose.WHY}"
-    yield ""
-    for row in found:
-        speed = f" ({escape(row.speed)})" if row.speed else ""
-        yield f"- **{escape(row.name)}**{speed}"
-        yield from (f"  - {escape(reason)}" for reason in row.reasons)
-    yield ""
-
-
-def _robustness(section: Section) -> Iterator[str]:
-    found = robustness(section)
-    if found is None:
-        return
-    yield f"### {prose.ROBUSTNESS}"
-    yield ""
-    yield f"| variant | backend | {' | '.join(escape(name) for name in ('clean', *found.corruptions))} |"
-    yield f"|---|---|{'--:|' * (1 + len(found.corruptions))}"
-    for recipe, backend, cells in found.rows:
-        yield f"| {escape(recipe)} | {escape(backend)} | {' | '.join(escape(cell) for cell in cells)} |"
-    yield ""
-    yield escape(prose.robustness_words(found.n))
-    yield ""
-
-
-def _missing(section: Section) -> Iterator[str]:
-    yield "### Missing"
-    yield ""
-    for group in section.missing:
-        yield f"- **{escape(prose.missing_where(group))}:** {escape(group.reason)}"
-        if group.error:
-            yield f"  - What happened: {escape(group.error)}"
-        yield from (f"  - {escape(prose.missing_cell(cell))}" for cell in group.cells)
-        if group.hint:
-            yield f"  - Next: {escape(group.hint)}"
-    yield ""
+    yield from folded(f"Smallest difference that each {compared} can tell", lines)

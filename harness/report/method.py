@@ -6,37 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from harness.report.row import safe_summary
+from harness.report.noise import judge_run
 
 if TYPE_CHECKING:
+    from harness.measure.noise import Noise
     from harness.record import Measurement, Record
 
-QUIET, USABLE = 0.01, 0.03
-"""Largest spread between processes of a quiet and of a usable machine: differences of that size are seen or lost."""
-
 MACHINE = ("cpu", "isa", "cores", "memory_bytes", "os", "load_average", "python", "bench", "time")
-
-ADVICE = (
-    "Close other programs, fix the processor's clock or give a larger --budget-s before small differences are believed."
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noise:
-    """How much two fresh processes of one cell differ.
-
-    Attributes:
-        spread: Median over cells of the relative standard deviation between processes, 0.01 is 1 %.
-        cells: How many cells had more than one process.
-        advice: What to do, empty unless the machine is noisy.
-    """
-
-    spread: float
-    cells: int
-    verdict: Literal["quiet", "usable", "noisy"]
-    advice: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +55,7 @@ class Method:
         threads: Thread budgets that backends were given.
         processes: Fresh processes of a cell; `samples` and `calls` (inferences timed together) likewise.
         stopped: How often timing ended as `precise` and as `budget`.
-        noise: None when no cell was timed in more than one process.
+        noise: How quiet the machine was; None when nothing was timed.
     """
 
     machine: tuple[tuple[str, Any], ...]
@@ -106,7 +84,7 @@ def describe_method(records: Sequence[Record], environment: Mapping[str, Any]) -
         samples=_span(len(found.latency_ns) for found in measurements),
         calls=_span(found.calls_per_sample for found in measurements),
         stopped=tuple(sorted(Counter(found.stopped for found in measurements).items(), reverse=True)),
-        noise=_noise(measurements),
+        noise=judge_run(records, environment),
         backends=_backends(timed),
         notes=tuple(str(note) for note in environment.get("notes") or ()),
     )
@@ -135,19 +113,6 @@ def _threads(measurements: Sequence[Measurement], environment: Mapping[str, Any]
     found = {measurement.threads for measurement in measurements}
     stated = environment.get("threads")
     return tuple(sorted(found or ({stated} if isinstance(stated, int) else set())))
-
-
-def _noise(measurements: Sequence[Measurement]) -> Noise | None:
-    summaries = [safe_summary(measurement) for measurement in measurements]
-    spreads = [found.between_process_sd for found in summaries if found and found.between_process_sd is not None]
-    if not spreads:
-        return None
-    spread = median(spreads)
-    if spread <= QUIET:
-        return Noise(spread=spread, cells=len(spreads), verdict="quiet", advice="")
-    if spread <= USABLE:
-        return Noise(spread=spread, cells=len(spreads), verdict="usable", advice="")
-    return Noise(spread=spread, cells=len(spreads), verdict="noisy", advice=ADVICE)
 
 
 def _backends(timed: Sequence[tuple[str, Measurement]]) -> tuple[BackendTiming, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.report import noise as noise_words
 from harness.report import units
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ WORDS = (
         "measured",
         (
             "Timed on this machine. The latency is the geometric mean of the medians of fresh processes, with its 95 %"
-            " interval (Student's t over processes, never narrower than the samples within them allow)."
+            " interval (Student's t over processes; fewer than six: never narrower than their samples allow; six or"
+            " more: a fifth at either end is set aside)."
         ),
     ),
     ("estimated", "Predicted for the device, with a 90 % interval. Nothing was run on the device."),
@@ -44,6 +46,15 @@ WORDS = (
         "Mean Kullback-Leibler divergence of the class probabilities from the baseline's, in nats; 0 is the same.",
     ),
     ("no difference shown", "That interval includes 1, or two intervals overlap. It does not say that both are equal."),
+    (
+        "quiet, usable, noisy",
+        (
+            "Half the 95 % interval of the median comparison with a baseline is at most 3 %, at most 10 %, or more:"
+            " smaller differences cannot be told from noise. A run is at most usable where latency drifted by more than"
+            " 3 % while it was timed, or more than one sample in twenty was a slow outlier; with one process for each"
+            " variant its noise is unknown."
+        ),
+    ),
     (
         "Pareto-optimal",
         (
@@ -104,6 +115,12 @@ def footnotes(section: Section) -> dict[str, int]:
 def references(row: Row, numbers: Mapping[str, int]) -> tuple[int, ...]:
     """Numbers of a row's notes."""
     return tuple(sorted(numbers[note] for note in row.notes))
+
+
+def first_rows(rows: Sequence[Row], most: int) -> tuple[int, ...]:
+    """Places of as many rows as are shown: what is Pareto-optimal or a baseline, and the fastest others, in order."""
+    order = sorted(range(len(rows)), key=lambda at: (not rows[at].pareto, not rows[at].baseline, at))
+    return tuple(sorted(order[:most]))
 
 
 def method_facts(method: Method) -> tuple[tuple[str, str], ...]:
@@ -224,14 +241,7 @@ def _timing(method: Method) -> str:
 
 
 def _noise(method: Method) -> str:
-    if method.cells == 0:
-        return ""
-    if method.noise is None:
-        return "unknown: no cell was timed in more than one process"
-    found = method.noise
-    cells = "1 cell" if found.cells == 1 else f"{found.cells:,} cells"
-    text = f"{found.verdict}, fresh processes of one cell differ by {found.spread * 100:.2g} % (median of {cells})"
-    return f"{text}. {found.advice}" if found.advice else text
+    return noise_words.headline(method.noise) if method.noise else ""
 
 
 def _stopped(method: Method) -> str:

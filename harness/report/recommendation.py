@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.report import units
 from harness.report.choice import Axes, Reading, compared, fits, latency, needs_option, quality, told_apart
+from harness.report.goals import Check, Goals, best_quality, checks, limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from harness.report.row import Row
-
-TOLERANCE = 0.01
-"""Quality that a faster variant may lose against the baseline and still be recommended: one point of a hundred."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +25,8 @@ class Recommendation:
         kind: What kind of number the latency in `sentence` is, empty without a row.
         sentence: The answer with its numbers.
         sure: How far to trust it, a sentence each.
+        nearest: The row that comes nearest to the goals, where none meets them.
+        goals: How `row`, or `nearest`, stands to each goal; empty without goals.
     """
 
     row: Row | None
@@ -34,27 +34,31 @@ class Recommendation:
     kind: Literal["measured", "estimated", "simulated", ""]
     sentence: str
     sure: tuple[str, ...]
+    nearest: Row | None = None
+    goals: tuple[Check, ...] = ()
 
 
-def recommend(rows: Sequence[Row], axes: Axes, profile: str) -> Recommendation:
-    """Recommend the fastest row that loses at most one point of quality.
+NO_GOALS = Goals()
+
+
+def recommend(rows: Sequence[Row], axes: Axes, profile: str, goals: Goals = NO_GOALS) -> Recommendation:
+    """Recommend the fastest row that meets the goals; without goals, that loses at most one point of quality.
 
     Args:
         rows: The section's rows, with the Pareto-optimal ones marked.
         axes: What they are compared in.
         profile: Name of the device.
+        goals: What the row must keep to; its middle values decide, and where an interval reaches further that is said.
     """
     comparable = [row for row in rows if latency(row, axes) and quality(row, axes)]
     usable = [row for row in comparable if fits(row)]
     if not usable:
         return _nothing(rows, comparable, axes, profile)
-    floor = _reference_quality(comparable, axes) - TOLERANCE - 1e-12
-    good = [row for row in usable if _at(quality(row, axes)) >= floor]
+    best = best_quality(comparable, axes)
+    held = {id(row): checks(row, goals, axes, best) for row in usable}
+    good = [row for row in usable if all(check.met for check in held[id(row)])]
     if not good:
-        return _none(
-            f"No recommendation for {profile}: every variant that fits the device loses more than one point of"
-            f" {metric_name(axes.metric)} against the baseline."
-        )
+        return _no_goal_met(usable, held, axes, profile) if goals.given else _all_lose(axes, profile)
     # An accelerator that has to be bought first is an alternative, not the answer.
     here = [row for row in good if not needs_option(row)]
     chosen = min(here or good, key=lambda row: _rank(row, axes))
@@ -63,8 +67,9 @@ def recommend(rows: Sequence[Row], axes: Axes, profile: str) -> Recommendation:
         row=chosen,
         reference=reference,
         kind=kind(chosen, axes),
-        sentence=_sentence(chosen, reference, axes, profile),
-        sure=tuple(_doubts(chosen, reference, good, axes, profile)),
+        sentence=_sentence(chosen, reference, axes, profile) + _goals_met(held[id(chosen)] if goals.given else ()),
+        sure=tuple(_doubts(chosen, reference, good, axes, profile, goals)),
+        goals=held[id(chosen)] if goals.given else (),
     )
 
 
@@ -98,11 +103,50 @@ def _none(sentence: str) -> Recommendation:
     return Recommendation(row=None, reference=None, kind="", sentence=sentence, sure=())
 
 
-def _reference_quality(comparable: Sequence[Row], axes: Axes) -> float:
-    if axes.quality == "agreement":
-        return 1.0
-    baselines = [row for row in comparable if row.baseline]
-    return max(_at(quality(row, axes)) for row in baselines or comparable)
+def _all_lose(axes: Axes, profile: str) -> Recommendation:
+    return _none(
+        f"No recommendation for {profile}: every variant that fits the device loses more than one point of"
+        f" {metric_name(axes.metric)} against the baseline."
+    )
+
+
+def _no_goal_met(
+    usable: Sequence[Row], held: Mapping[int, tuple[Check, ...]], axes: Axes, profile: str
+) -> Recommendation:
+    """Which row comes nearest to the goals, and by how much it misses them."""
+    unknown = [
+        check.what
+        for number, check in enumerate(held[id(usable[0])])
+        if all(not held[id(row)][number].value for row in usable)
+    ]
+    wanted = limits(held[id(usable[0])])
+    if unknown:
+        known = f"{' and '.join(unknown)} of no variant {'are' if len(unknown) > 1 else 'is'} known"
+        return _none(f"No recommendation for {profile}: {known}, so that not every goal can be checked ({wanted}).")
+
+    def misses(row: Row) -> tuple[float, float, tuple[float, bool, float, float, bool]]:
+        found = [check.miss for check in held[id(row)]]
+        return max(found), sum(found), _rank(row, axes)
+
+    nearest = min(usable, key=misses)
+    found = held[id(nearest)]
+    missed = "; ".join(f"{c.value} ({c.missed_by})" if c.value else f"{c.what} not known" for c in found if not c.met)
+    met = [check.value for check in found if check.met]
+    rest = f"; it meets the others: {', '.join(met)}" if met else ""
+    what = "measured here" if axes.latency == "measured" else kind(nearest, axes)
+    sentence = (
+        f"No variant meets the goals for {profile} ({wanted}). Nearest is {nearest.recipe} in {nearest.backend},"
+        f" {what}: {missed}{rest}."
+    )
+    return Recommendation(row=None, reference=None, kind="", sentence=sentence, sure=(), nearest=nearest, goals=found)
+
+
+def _goals_met(found: Sequence[Check]) -> str:
+    """The goals that the row meets, and which of them it may miss."""
+    if not found:
+        return ""
+    doubtful = [f"may miss {check.what}: its {check.reaches}" for check in found if check.reaches]
+    return f" Goals met: {limits(found)}{''.join(f'; {doubt}' for doubt in doubtful)}."
 
 
 def _reference(chosen: Row, comparable: Sequence[Row], axes: Axes) -> Row | None:
@@ -172,7 +216,7 @@ def _download(row: Row) -> str:
 
 
 def _doubts(
-    chosen: Row, reference: Row | None, good: Sequence[Row], axes: Axes, profile: str
+    chosen: Row, reference: Row | None, good: Sequence[Row], axes: Axes, profile: str, goals: Goals
 ) -> Iterable[str]:  # one sentence for each way to be wrong, what matters most first
     yield _what_kind(chosen, reference, axes, profile)
     if chosen.speed and reference:
@@ -180,7 +224,7 @@ def _doubts(
         said = units.speed(found.summary.ratio, found.summary.lo95, found.summary.hi95, found.verdict)
         yield f"Timed on this machine against the baseline: {said}."
     yield from _how_good(chosen, reference, axes)
-    yield from _rivals(chosen, good, axes)
+    yield from _rivals(chosen, good, axes, goals)
     estimate = chosen.estimate
     if axes.latency == "estimated" and estimate and not estimate.in_domain:
         yield f"The estimate is outside its domain: {'; '.join(estimate.reasons) or 'no reason given'}."
@@ -232,12 +276,13 @@ def _how_good(chosen: Row, reference: Row | None, axes: Axes) -> Iterable[str]:
     yield f"{text}."
 
 
-def _rivals(chosen: Row, good: Sequence[Row], axes: Axes) -> Iterable[str]:
+def _rivals(chosen: Row, good: Sequence[Row], axes: Axes, goals: Goals) -> Iterable[str]:
     others = [row for row in good if row is not chosen and not row.baseline and latency(row, axes)]
     near = sum(bool(latency(chosen, axes)) and not told_apart(row, chosen, axes) for row in others)
     if near:
         subject = "1 other variant" if near == 1 else f"{near} other variants"
-        yield f"{subject} within one point of the baseline cannot be told from it in latency."
+        which = ("that meets the goals" if near == 1 else "that meet the goals") if goals.given else ""
+        yield f"{subject} {which or 'within one point of the baseline'} cannot be told from it in latency."
     imitated = kind(chosen, axes) == "simulated"
     others = [row for row in good if (kind(row, axes) == "simulated") != imitated]
     yield from _alternative("Without the accelerator" if imitated else "With an accelerator", others, axes)

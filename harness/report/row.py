@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.measure.statistics import LatencySummary, RatioSummary, ratio, summarise
 
 if TYPE_CHECKING:
+    from harness.contributions import OperatorTime
     from harness.estimate.interval import Estimate
     from harness.record import EnergyReading, Measurement, Quality, Record, Variant
     from harness.why.reason import Reason
@@ -42,6 +43,7 @@ class Row:
         estimate: What is predicted for the profile.
         notes: What a reader must know of this row alone.
         why: What keeps it from being faster than the baseline of its backend, here and on the device.
+        operators: Where its time goes here, by the runtime's own profiler; empty when it has none.
     """
 
     recipe: str
@@ -60,12 +62,17 @@ class Row:
     variant: Variant | None
     notes: tuple[str, ...]
     why: tuple[Reason, ...] = ()
+    operators: tuple[OperatorTime, ...] = ()
 
 
 def build_rows(records: Sequence[Record]) -> tuple[Row, ...]:
     """Rows of the records of one model and profile, in their order; those skipped or failed give none."""
     done = [record for record in records if record.outcome in ("measured", "simulated")]
-    baselines = {record.backend: record.measurement for record in done if record.recipe == BASELINE}
+    baselines = {
+        record.backend: record.measurement
+        for record in done
+        if record.recipe == BASELINE and safe_summary(record.measurement)
+    }
     return tuple(_row(record, baselines.get(record.backend)) for record in done)
 
 
@@ -98,11 +105,12 @@ def _row(record: Record, baseline: Measurement | None) -> Row:
         variant=record.variant,
         notes=tuple(_notes(record, timed, host)),
         why=record.why,
+        operators=timed.operators if timed else (),
     )
 
 
 def _speed(baseline: Measurement | None, variant: Measurement | None) -> Speed | None:
-    if variant is None or safe_summary(baseline) is None or baseline is None:
+    if variant is None or baseline is None:
         return None
     summary = ratio(baseline, variant)
     verdict: Verdict = "no difference shown"

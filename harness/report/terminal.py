@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from harness.report import noise as noise_words
 from harness.report import prose
 from harness.report.terminal_table import BOLD, DIM, GREEN, RED, Ink, lay_out, legend, plain, table, wrap
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 MOST_DOUBTS = 3
 """How many sentences on how sure the answer is: of the estimate, of what was timed here, of the quality."""
+
+MOST_ADVICE = 2
+"""How much of what to do against noise is said here; the files say all of it."""
 
 LEAST_WIDTH = 40
 
@@ -81,7 +85,11 @@ def _end(report: Report, everywhere: list[str], width: int, ink: Ink) -> Iterato
         number = f"{number.removesuffix(':')} in each table:"
         yield from wrap(f"{outcome} {number} {rest}", width, indent="  ", first=ink(DIM, outcome))
     yield from legend([lay_out(section, width) for section in report.sections if section.rows], width)
-    facts = dict(prose.method_facts(report.method))
-    if "Noise" in facts:
-        yield from wrap(f"Noise: {facts['Noise']}", width, indent="  ")
+    noise = report.method.noise
+    if noise:
+        colour = {"quiet": GREEN, "noisy": RED}.get(noise.verdict, BOLD)
+        text = f"Noise: {noise_words.headline(noise)}."
+        yield from wrap(text, width, indent="  ", first=ink(colour, "Noise:"))
+        for advice in noise_words.advice(noise)[:MOST_ADVICE]:
+            yield from wrap(f"- {advice.line}", width, indent="  ")
     yield from wrap(prose.outcomes(report), width)

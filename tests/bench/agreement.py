@@ -15,7 +15,8 @@ from statistics import mean, stdev
 from harness.build.builder import BuildSettings
 from harness.build.cache import Cache, open_cache
 from harness.build.variants import BuiltVariant, build_variants
-from harness.host import Host, load_host
+from harness.host import Host
+from harness.loading import load_host
 from harness.measure.group import measure
 from harness.measure.statistics import ratio, student_t, summarise
 from harness.measure.subject import MeasureSettings, Subject
@@ -55,7 +56,7 @@ def subject(cell: Cell, built: BuiltVariant, host: Host, cache: Cache) -> Subjec
 
 def taken(found: Sequence[Subject], settings: MeasureSettings) -> dict[str, Measurement]:
     """Measurements by name; a failure ends the script."""
-    results = measure(found, settings, lambda text: None)
+    results = measure(found, settings, Silent())
     return {name: r for name, r in results.items() if isinstance(r, Measurement)}
 
 

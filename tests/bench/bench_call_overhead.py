@@ -19,7 +19,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from harness.contributions import SessionOptions
-from harness.host import load_host
+from harness.loading import load_host
 from harness.measure.sampling import time_calls
 from harness.model import TensorSpec
 

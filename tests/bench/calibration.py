@@ -26,13 +26,15 @@ from harness.calibrate.calibration import Request, calibrate
 from harness.calibrate.model import calibration_of, predict_ms, unswept
 from harness.calibrate.write import write_profile
 from harness.environment import usable_cores
-from harness.host import Host, load_host
+from harness.host import Host
+from harness.loading import load_host
 from harness.measure.group import measure
 from harness.measure.statistics import LatencySummary, ratio, summarise
 from harness.measure.subject import MeasureSettings, Subject
 from harness.process.limits import Limits
 from harness.profile import DeviceProfile
 from harness.profile_file import load_profile
+from harness.progress import Silent
 from harness.record import Measurement
 from harness.workload import read_workload
 
@@ -115,7 +117,7 @@ def predicted(cell: Cell, profile: DeviceProfile, host: Host, threads: int) -> f
 def measured(found: Sequence[Cell], settings: MeasureSettings) -> dict[str, Measurement]:
     """Measurements by name; a failure is printed and left out."""
     taken = {}
-    for name, result in measure([c.subject for c in found], settings, lambda text: None).items():
+    for name, result in measure([c.subject for c in found], settings, Silent()).items():
         if isinstance(result, Measurement):
             taken[name] = result
         else:

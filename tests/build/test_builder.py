@@ -13,7 +13,7 @@ from harness.build.builder import BuildSettings
 from harness.build.cache import Cache
 from harness.build.variants import BuiltVariant, build_variants
 from harness.digest import source_digest
-from harness.host import load_host
+from harness.loading import load_host
 from harness.plan import Plan, complete, expand
 from harness.process.limits import Limits
 from harness.progress import Silent
@@ -222,7 +222,7 @@ def numbers(result: Any) -> list[int]:
 def failure(result: Any) -> Failure:
     assert isinstance(result, Failure), result
     assert result.stage == "build"
-    assert result.plugin == "bench_shop (given by hand)"
+    assert result.plugin == "bench_shop (given with --plugin)"
     return result
 
 
@@ -237,7 +237,7 @@ def test_a_recipe_is_done_step_by_step(shop: Workshop) -> None:
         ("technique", "grow(times=3)", "toy"),
     ]
     assert result.built.lineage[1].notes == ("seed 0, 1 input",)
-    assert result.built.lineage[1].plugin == "bench_shop (given by hand)"
+    assert result.built.lineage[1].plugin == "bench_shop (given with --plugin)"
     assert shop.leftovers() == []
 
 
@@ -325,7 +325,10 @@ def test_an_identity_that_cannot_be_told_fails_that_models_cells(shop: Workshop)
     built = shop.build("file:unreadable", "grow")
     assert len(built) == 2
     for result in built.values():
-        assert "file:unreadable cannot be told: ValueError: not a number" in failure(result).error
+        assert (
+            "identity of file failed in the plugin bench_shop (given with --plugin): ValueError: not a number"
+            in failure(result).error
+        )
 
 
 def test_a_technique_that_changes_nothing_has_failed(shop: Workshop) -> None:

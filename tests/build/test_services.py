@@ -11,7 +11,7 @@ from harness.build.builder import BuildSettings
 from harness.build.cache import Cache
 from harness.build.variants import BuiltVariant, build_variants
 from harness.digest import source_digest
-from harness.host import load_host
+from harness.loading import load_host
 from harness.plan import Plan
 from harness.process.limits import Limits
 from harness.progress import Silent
@@ -279,6 +279,18 @@ def test_a_file_that_nobody_here_can_run_is_built_all_the_same_and_says_that_it_
     assert "cannot be told: RuntimeError: no such kernel" in lineage["spoil-file"].notes[-1]
 
 
+def test_a_backend_that_cannot_judge_a_file_leaves_it_to_the_next_and_is_named(shop: Shop) -> None:
+    shop.edit(
+        "open=lambda path, options: Session(path)", 'open=lambda p, options, n=name: 1 / (n != "on-toy") and Session(p)'
+    )
+    shop.edit('context.note(f"scored {context.score(target).value:.3f}")', "pass")
+    step = steps(shop.build("spoil-file(amount=0.2)", backend="unknown-kernels"))["spoil-file"]
+    assert step.accuracy == pytest.approx(0.8, abs=0.01)
+    assert step.notes == (
+        "on-toy cannot tell the accuracy on the validation rows: ZeroDivisionError: division by zero",
+    )
+
+
 def test_a_network_that_takes_no_batches_is_loaded_all_the_same(shop: Shop) -> None:
     shop.edit('predict=lambda live, inputs: scores(live["w"], inputs[0])', "predict=lambda live, inputs: 1 / 0")
     lineage = steps(shop.build("spoil(amount=0.1)"))
@@ -295,5 +307,5 @@ def test_a_model_named_by_one_recipe_that_cannot_be_identified_fails_that_recipe
     shop.edit("identity=lambda ref: ref + IDENTITY", "identity=lambda ref: 1 / 0 if 'teacher' in ref else ref")
     failure = shop.build('learn(teacher="live:teacher")')
     assert isinstance(failure, Failure)
-    assert "the identity of live:teacher cannot be told" in failure.error
+    assert "identity of live failed in the plugin bench_served" in failure.error
     assert isinstance(shop.baseline, BuiltVariant)

@@ -22,6 +22,7 @@ from harness.measure.score import score_apart
 from harness.measure.subject import MeasureSettings, Subject
 from harness.model import Data, Model, Split, TensorSpec
 from harness.process.limits import Limits
+from harness.progress import Left, Silent
 from harness.record import Failure, Measurement
 
 PLUGIN = '''
@@ -111,7 +112,7 @@ def settings(**more: Any) -> MeasureSettings:
     return replace(usual, **more)
 
 
-class Diary:
+class Diary(Silent):
     """What `measure` says, and which session took each turn."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +133,9 @@ class Diary:
 
         monkeypatch.setattr(Opened, "visit", watched)
         monkeypatch.setattr(Opened, "warm", warmed)
+
+    def say(self, text: str, left: Left | None = None) -> None:
+        self.said.append(text)
 
     def groups(self) -> list[list[str]]:
         """Names opened in the first process of each group, in order."""
@@ -177,7 +181,7 @@ def short_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_session_is_opened_in_fresh_processes_and_all_raw_values_are_kept(subject: Make, diary: Diary) -> None:
-    results = measure([subject("a1"), subject("a0")], settings(processes=2), diary.said.append)
+    results = measure([subject("a1"), subject("a0")], settings(processes=2), diary)
     assert diary.groups() == [["a0", "a1"]]
     for result in map(measurement, results.values()):
         assert len(result.processes) == 2
@@ -198,7 +202,7 @@ def test_rounds_are_shuffled_anew_and_the_same_for_the_same_seed(
     def order(seed: int) -> list[list[str]]:
         with pytest.MonkeyPatch.context() as patch:
             diary = Diary(patch)
-            measure([subject("a0"), subject("a1"), subject("b1")], settings(seed=seed), diary.said.append)
+            measure([subject("a0"), subject("a1"), subject("b1")], settings(seed=seed), diary)
             return diary.rounds()[:FEWEST_ROUNDS]
 
     first = order(1)
@@ -212,7 +216,7 @@ def test_outputs_are_saved_for_those_that_have_none_yet(subject: Make, diary: Di
     scored, known = subject("a0"), subject("a1")
     known.outputs.parent.mkdir(parents=True)
     known.outputs.write_bytes(b"as it was")
-    measure([scored, known], settings(), diary.said.append)
+    measure([scored, known], settings(), diary)
     with np.load(scored.outputs) as saved:
         assert saved["y0"].tolist() == [[1.0] * 3, [5.0] * 3, [9.0] * 3, [13.0] * 3]
     assert known.outputs.read_bytes() == b"as it was"
@@ -224,7 +228,7 @@ def test_when_memory_is_short_everybody_still_gets_a_result(
 ) -> None:
     short_of_memory(monkeypatch)
     names = ("a0", "b0", "a1", "b1", "a2", "b2")
-    results = measure([subject(n) for n in names], settings(), diary.said.append)
+    results = measure([subject(n) for n in names], settings(), diary)
     assert set(results) == set(names)
     assert all(isinstance(r, Measurement) for r in results.values())
     for opened in diary.groups():
@@ -240,13 +244,13 @@ def test_when_memory_is_short_baselines_alone_come_to_an_end(
     subject: Make, diary: Diary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short_of_memory(monkeypatch)
-    results = measure([subject("a0"), subject("b0")], settings(), diary.said.append)
+    results = measure([subject("a0"), subject("b0")], settings(), diary)
     assert all(isinstance(r, Measurement) for r in results.values())
 
 
 def test_a_session_that_dies_in_its_first_visit_is_one_failure(subject: Make, diary: Diary) -> None:
     diary.before_visit = lambda opened, number: kill(opened) if opened.subject.name == "a1" else None
-    results = measure([subject("a0"), subject("a1"), subject("b1")], settings(), diary.said.append)
+    results = measure([subject("a0"), subject("a1"), subject("b1")], settings(), diary)
     assert failure(results["a1"]).stage == "measure"
     assert "SIGKILL" in failure(results["a1"]).error
     assert len(measurement(results["b1"]).latency_ns) >= FEWEST_ROUNDS
@@ -262,7 +266,7 @@ def test_a_session_that_dies_in_its_second_process_is_one_failure(subject: Make,
             kill(opened)
 
     diary.before_warm = second_time
-    results = measure([subject("a0"), subject("a1")], settings(processes=3), diary.said.append)
+    results = measure([subject("a0"), subject("a1")], settings(processes=3), diary)
     assert failure(results["a1"]).stage == "open"
     assert len(measurement(results["a0"]).processes) == 3
     assert seen.count("a1") == 2
@@ -270,20 +274,20 @@ def test_a_session_that_dies_in_its_second_process_is_one_failure(subject: Make,
 
 def test_a_baseline_that_dies_takes_nobody_with_it(subject: Make, diary: Diary) -> None:
     diary.before_warm = lambda opened: kill(opened) if opened.subject.baseline else None
-    results = measure([subject("a0"), subject("a1")], settings(), diary.said.append)
+    results = measure([subject("a0"), subject("a1")], settings(), diary)
     assert failure(results["a0"])
     assert measurement(results["a1"])
 
 
 def test_when_everybody_dies_everybody_is_a_failure(subject: Make, diary: Diary) -> None:
     diary.before_visit = lambda opened, number: kill(opened)
-    results = measure([subject("a0"), subject("a1")], settings(processes=2), diary.said.append)
+    results = measure([subject("a0"), subject("a1")], settings(processes=2), diary)
     assert {failure(r).stage for r in results.values()} == {"measure"}
 
 
 def test_each_stage_that_fails_is_named(subject: Make, diary: Diary) -> None:
     lost = replace(subject("b1"), path=Path("nowhere.npy"))
-    results = measure([subject("a0"), subject("mute"), subject("absent"), lost], settings(), diary.said.append)
+    results = measure([subject("a0"), subject("mute"), subject("absent"), lost], settings(), diary)
     assert measurement(results["a0"])
     assert (failure(results["mute"]).stage, "nothing to say" in failure(results["mute"]).error) == ("quality", True)
     assert (failure(results["absent"]).stage, "no such library" in failure(results["absent"]).error) == ("open", True)

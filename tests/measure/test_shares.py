@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.measure.shares import design_effect, paired_difference, share_interval
+from harness.measure.shares import design_effect, mcnemar, paired_difference, share_interval
 from harness.measure.statistics import wilson
 
 HITS = np.array([True] * 90 + [False] * 10)
@@ -74,3 +74,18 @@ def test_the_interval_covers_as_often_as_it_says():
         _, low, high = paired_difference(first, second)
         hit += low <= expected <= high
     assert 0.92 <= hit / 600 <= 0.995
+
+
+def test_mcnemars_test_is_that_of_a_fair_coin_over_the_rows_that_differ():
+    first = np.array([True] * 8 + [False] * 2 + [True] * 90)
+    second = ~first
+    second[10:] = True
+    assert mcnemar(first, second) == pytest.approx(2 * (1 + 10 + 45) / 2**10)  # two or fewer heads of ten, two-sided
+    assert mcnemar(first, first) == 1.0
+
+
+def test_a_stricter_level_widens_a_paired_interval():
+    second = np.roll(HITS, 3)
+    usual, strict = paired_difference(HITS, second), paired_difference(HITS, second, 0.01)
+    assert usual[0] == strict[0]
+    assert strict[1] < usual[1] < usual[2] < strict[2]

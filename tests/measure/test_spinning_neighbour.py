@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from harness.measure.statistics import summarise
 from harness.plan import Plan
 from harness.record import Measurement
 from harness.runner import run
@@ -46,6 +46,7 @@ def test_the_quiet_session_settles_faster_than_the_spinning_one(measured: dict[s
 
 
 def test_a_session_beside_a_spinning_one_keeps_the_time_that_it_has_alone(measured: dict[str, Measurement]) -> None:
-    alone = summarise(measured["alone toy-numpy"]).median_ns
-    beside = summarise(measured["beside toy-numpy"]).median_ns
-    assert beside < 1.6 * alone  # two spinning threads on two processors would at least double it
+    # Two spinning threads on two processors would at least double it, and the quick samples too: a neighbour of the
+    # whole test spoils some of the samples only.
+    alone, beside = (np.quantile(measured[f"{name} toy-numpy"].latency_ns, 0.25) for name in ("alone", "beside"))
+    assert beside < 1.6 * alone

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.measure.statistics import median_interval, ratio, student_t, summarise, wilson
+from harness.measure.statistics import FEW_PROCESSES, median_interval, ratio, student_t, summarise, wilson
 from harness.record import Measurement, ProcessReading
 
 LATENCIES = st.lists(st.integers(min_value=1, max_value=10**12), min_size=1, max_size=60)
@@ -129,6 +129,14 @@ def test_processes_that_agree_by_luck_do_not_make_the_interval_narrower_than_the
     assert summary.between_process_sd == pytest.approx(0, abs=1e-12)
     width = math.log(summary.hi95_ns / summary.lo95_ns)
     assert width == pytest.approx(math.log(alone.hi95_ns / alone.lo95_ns) / math.sqrt(3))
+
+
+def test_one_disturbed_process_among_many_does_not_widen_the_interval_beyond_their_spread() -> None:
+    quiet, disturbed = [100, 100, 100, 100, 100, 100], [50, 100, 100, 100, 100, 200]
+    few = summarise(measurement(*[quiet] * (FEW_PROCESSES - 2), disturbed))
+    many = summarise(measurement(*[quiet] * (FEW_PROCESSES - 1), disturbed))
+    assert few.lo95_ns < 95
+    assert (many.lo95_ns, many.hi95_ns) == pytest.approx((100, 100))
 
 
 def test_one_process_gives_its_own_interval_and_says_so() -> None:

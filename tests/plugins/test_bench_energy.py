@@ -17,6 +17,7 @@ from bench_energy import ina, pmic, rapl
 from bench_energy.integral import Integral
 from bench_energy.machine import Machine, run_command, start_thread
 from bench_energy.rapl import Unwrapped
+from harness.testing.fakes import FakeClock
 
 MACHINES = Path(__file__).parent.parent / "data" / "sysfs"
 
@@ -40,16 +41,6 @@ def machine(name: str, **changes: object) -> Machine:
 
 def meters(name: str, **changes: object) -> dict[str, harness.Meter]:
     return {meter.name: meter for meter in bench_energy.meters(machine(name, **changes))}
-
-
-class Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.ns = 0
-
-    def __call__(self) -> int:
-        return self.ns
 
 
 @pytest.mark.parametrize(
@@ -144,7 +135,7 @@ def test_increments_add_up_over_any_number_of_wraps(start: int, steps: list[int]
     first_w=st.floats(0, 100),
 )
 def test_an_integral_is_the_area_below_its_samples(steps: list[tuple[int, float]], first_w: float) -> None:
-    clock, watt = Clock(), [first_w]
+    clock, watt = FakeClock(), [first_w]
     counter = Integral(lambda: watt[0], Machine(now_ns=clock, start=no_thread))
     area, before = 0.0, first_w
     for ns, now in steps:
@@ -157,7 +148,7 @@ def test_an_integral_is_the_area_below_its_samples(steps: list[tuple[int, float]
 
 
 def test_constant_power_gives_watts_times_seconds() -> None:
-    clock = Clock()
+    clock = FakeClock()
     counter = Integral(lambda: 5.0, Machine(now_ns=clock, start=no_thread))
     clock.ns = 2_000_000_000
     assert counter.read_uj() == 10_000_000
@@ -253,7 +244,7 @@ def test_a_chip_that_tells_microwatts_is_read_as_such(tmp_path: Path) -> None:
 
 
 def test_a_sensor_is_integrated_while_its_meter_is_open() -> None:
-    clock = Clock()
+    clock = FakeClock()
     counter = meters("jetson-nano", now_ns=clock)["ina-rails"].open()
     clock.ns = 1_000_000_000
     assert counter.read_uj() == 2_274_000

@@ -85,7 +85,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     """The plugin above, as a child is told of it."""
     path = tmp_path_factory.mktemp("plugin") / "bench_faulty.py"
     path.write_text(PLUGIN, encoding="utf-8")
-    return [{"name": "bench_faulty", "target": str(path), "distribution": "given by hand", "version": ""}]
+    return [{"name": "bench_faulty", "target": str(path), "distribution": "given with --plugin", "version": ""}]
 
 
 @pytest.fixture

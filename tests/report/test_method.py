@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from harness.record import Record
 from harness.report.method import describe_method
 from harness.report.prose import method_facts
@@ -39,19 +37,6 @@ def test_an_empty_environment_leaves_facts_out_instead_of_inventing_them(records
 
 def test_nothing_at_all_is_described_without_an_error() -> None:
     assert facts([], {}) == {"Cells timed": "none"}
-
-
-@pytest.mark.parametrize(("spread", "verdict"), [(0.002, "quiet"), (0.02, "usable"), (0.12, "noisy")])
-def test_the_spread_between_processes_decides_how_noisy_the_machine_was(
-    factory: dict[str, Any], spread: float, verdict: str
-) -> None:
-    cells = [
-        factory["record"](recipe=f"r{n}", measurement=factory["measurement"](1.0, seed=n, spread=spread))
-        for n in range(15)
-    ]
-    noise = describe_method(cells, {}).noise
-    assert noise.verdict == verdict
-    assert bool(noise.advice) == (verdict == "noisy")
 
 
 def test_with_one_process_noise_is_unknown(factory: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ def test_the_fastest_variant_within_one_point_is_recommended_with_its_numbers(wa
     found = recommended(watch)
     assert found.sentence == (
         "Use int8-static in onnxruntime: 442 µs [221, 883] on rpi4, estimated"
-        " (baseline 920 µs; measured here: 2.09× faster);"
+        " (baseline 920 µs; measured here: 2.10× faster);"
         " top-1 accuracy 86.0 % (baseline 86.3 %); download 17.1 kB (baseline 61.1 kB)."
     )
     assert found.kind == "estimated"
@@ -40,7 +40,7 @@ def test_how_sure_names_basis_overlap_measured_ratio_and_the_accelerator(watch: 
     sure = "\n".join(recommended(watch).sure)
     assert "Estimated, not measured on rpi4" in sure
     assert "physical prior, uncalibrated): 0.480 [0.160, 1.440] times the baseline's, no difference shown." in sure
-    assert "Timed on this machine against the baseline: 2.09× faster [2.06, 2.13]." in sure
+    assert "Timed on this machine against the baseline: 2.10× faster [2.05, 2.14]." in sure
     assert "Top-1 accuracy over 2,947 rows: 86.0 % [84.7, 87.2], no difference shown." in sure
     assert "With an accelerator: int8-static in edgetpu" in sure
 

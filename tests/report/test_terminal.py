@@ -28,7 +28,7 @@ def test_at_80_columns_a_row_has_one_line_with_both_latencies_and_the_speed(reco
     text = render(records, 80)
     assert "Use int8-static in onnxruntime: 442 µs [221, 883]" in text
     assert re.search(r"host µs +rpi4 µs .*\n +measured +estimated ", text)
-    assert re.search(r"\n\* int8-static +onnxruntime +39\.\d \[\d\d, \d\d\] +442 \[221, 883\] +86\.0 +2\.09×\n", text)
+    assert re.search(r"\n\* int8-static +onnxruntime +39\.\d \[\d\d, \d\d\] +442 \[221, 883\] +86\.0 +2\.10×\n", text)
     assert re.search(r"\nprune-magnitude +torch .* ≈\n", text)
 
 

@@ -1,0 +1,1 @@
+"""Two runs compared: pure functions of their records and environments."""

@@ -1,0 +1,1 @@
+"""Export: records and samples as flat tables, and measurements as pyperf benchmarks."""
