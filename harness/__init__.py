@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         Meter,
         ModelSource,
         NoOptions,
-        OperatorTime,
         Rejection,
         ReportFormat,
         Session,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from harness.graph import Operator, OpGraph, Tensor
     from harness.hookspecs import hookimpl
     from harness.model import Data, Model, ModelInfo, Split, TensorSpec
+    from harness.operator_time import OperatorTime
     from harness.plan import Plan
     from harness.record import Record
     from harness.report.document import Report, Section
@@ -69,7 +69,7 @@ _HOME = {
     "Session": "contributions",
     "SessionOptions": "contributions",
     "Simulation": "contributions",
-    "OperatorTime": "contributions",
+    "OperatorTime": "operator_time",
     "Technique": "contributions",
     "Trainer": "contributions",
     "ArtifactError": "errors",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.estimate.interval import Interval
     from harness.graph import OpGraph
     from harness.model import Array, Model, ModelInfo, TensorSpec
+    from harness.operator_time import OperatorTime
     from harness.report.document import Report
 
 NAME = re.compile(r"[a-z][a-z0-9-]*\Z")
@@ -220,26 +221,6 @@ class Simulation:
     basis: str
     rejections: tuple[Rejection, ...] = ()
     table: tuple[tuple[str, int, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorTime:
-    """One operator as the runtime executed it, after all its own fusion and rewriting.
-
-    Attributes:
-        name: Its name in the runtime's executed graph.
-        kind: The runtime's own word for what it did, such as `QLinearConv`.
-        does: `compute` for a convolution or matrix product, `quantise` for a change of number format that stands by
-            itself (quantise, dequantise, cast, reorder of precision), `other` for all else.
-        precision: `int8`, `fp16`, `bf16` or `fp32` where the runtime says or its kind implies it, else "".
-        ns: Time of one inference spent in it, median over the repeats.
-    """
-
-    name: str
-    kind: str
-    does: Literal["compute", "quantise", "other"]
-    precision: str
-    ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

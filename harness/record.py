@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from harness.contributions import OperatorTime
 from harness.estimate.interval import Estimate
+from harness.operator_time import OperatorTime
 from harness.why.reason import Reason
 
 SCHEMA = 1

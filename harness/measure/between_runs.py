@@ -25,8 +25,9 @@ from harness.measure.statistics import (
     FEW_PROCESSES,
     mean_of,
     median_error,
+    paired_rounds,
     process_logs,
-    shared_rounds,
+    satterthwaite,
     student_t,
     two_sided,
 )
@@ -138,11 +139,8 @@ def relative_latency_level(reference: Measurement, measurement: Measurement) -> 
     Raises:
         ValueError: as `harness.measure.statistics.summarise`.
     """
-    together = reference.group == measurement.group
-    pairs = [pair for pair in shared_rounds(reference, measurement) if pair] if together else []
-    fewest = min(len(process_logs(reference)), len(process_logs(measurement)))
-    # A single shared process must not hide the spread that several unshared ones show.
-    if pairs and (len(pairs) > 1 or fewest == 1):
+    pairs = paired_rounds(reference, measurement)
+    if pairs:
         differences = [[m - r for r, m in pair] for pair in pairs]
         return level([median(values) for values in differences], [median_error(values) for values in differences])
     over, under = latency_level(measurement), latency_level(reference)
@@ -150,7 +148,7 @@ def relative_latency_level(reference: Measurement, measurement: Measurement) -> 
         centre=over.centre - under.centre,
         parts=(*over.parts, *under.parts) if over.parts and under.parts else (),
         within=math.hypot(over.within, under.within),
-        processes=fewest,
+        processes=min(over.processes, under.processes),
     )
 
 
@@ -160,8 +158,7 @@ def difference(before: Level, after: Level) -> Difference:
     if not before.parts or not after.parts:
         return Difference(value=value, error=None, within=within, df=math.inf)
     parts = (*before.parts, *after.parts)
-    total = math.fsum(part for part, _ in parts)
-    df = 1 / math.fsum((part / total) ** 2 / df for part, df in parts) if total > 0 else math.inf
+    total, df = satterthwaite(parts)
     return Difference(value=value, error=math.sqrt(total), within=within, df=df)
 
 

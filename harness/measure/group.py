@@ -14,7 +14,6 @@ from statistics import median
 
 import psutil
 
-from harness.contributions import OperatorTime
 from harness.digest import digest_of
 from harness.errors import HarnessError
 from harness.measure.energy import read_energy
@@ -24,6 +23,7 @@ from harness.measure.pace import Pace
 from harness.measure.score import score_opened
 from harness.measure.statistics import median_interval, summarise
 from harness.measure.subject import MeasureSettings, Subject
+from harness.operator_time import OperatorTime
 from harness.process.worker import RemoteError
 from harness.progress import Left, Progress
 from harness.record import EnergyReading, Failure, Measurement

@@ -14,7 +14,7 @@ from enum import StrEnum
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from harness.measure.statistics import ratio, student_t, summarise
+from harness.measure.statistics import process_logs, ratio, student_t, summarise
 
 if TYPE_CHECKING:
     from harness.record import Measurement
@@ -191,13 +191,10 @@ def judge(
 
 def _readable(cell: Measurement) -> list[list[float]]:
     """Logarithms of ns of each process that has samples, in the order in which they were taken; else nothing."""
-    if not cell.latency_ns or sum(process.samples for process in cell.processes) != len(cell.latency_ns):
+    try:
+        return process_logs(cell)
+    except ValueError:
         return []
-    found, start = [], 0
-    for process in cell.processes:
-        found.append([math.log(max(ns, 1)) for ns in cell.latency_ns[start : start + process.samples]])
-        start += process.samples
-    return [logs for logs in found if logs]
 
 
 def _resolutions(

@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from harness.contributions import OperatorTime
 from harness.errors import HarnessError
 from harness.measure.subject import Subject
+from harness.operator_time import OperatorTime
 from harness.process.worker import Worker, first_to_answer
 from harness.record import Failure, ProcessReading
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from harness.build.cache import discard
-from harness.contributions import OperatorTime
+from harness.operator_time import OperatorTime
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -100,10 +100,8 @@ def ratio(base: Measurement, variant: Measurement) -> RatioSummary:
     """
     sides = process_logs(base), process_logs(variant)
     processes = min(map(len, sides))
-    pairs = [pair for pair in shared_rounds(base, variant) if pair] if base.group == variant.group else []
-    # A single shared process must not hide the spread that several unshared ones show.
-    paired = bool(pairs) and (len(pairs) > 1 or processes == 1)
-    if paired:
+    pairs = paired_rounds(base, variant)
+    if pairs:
         centre, half = _mean_interval(
             [median(b - v for b, v in pair) for pair in pairs],
             [median_error([b - v for b, v in pair]) for pair in pairs],
@@ -117,7 +115,7 @@ def ratio(base: Measurement, variant: Measurement) -> RatioSummary:
         lo95=math.exp(centre - half) if known else None,
         hi95=math.exp(centre + half) if known else None,
         significant=known and abs(centre) > half,
-        paired=paired,
+        paired=bool(pairs),
         processes=processes,
     )
 
@@ -205,12 +203,20 @@ def process_logs(measurement: Measurement) -> list[list[float]]:
     return [[log for _, log in process] for process in _by_process(measurement) if process]
 
 
-def shared_rounds(base: Measurement, variant: Measurement) -> list[list[tuple[float, float]]]:
-    """For the i-th process of both: logarithms of ns of both, one pair for each round that both took part in."""
+def paired_rounds(base: Measurement, variant: Measurement) -> list[list[tuple[float, float]]]:
+    """For each process that timed both: logarithms of ns of both, one pair for each round that both took part in.
+
+    Nothing where they were timed apart, nor where they share a single process of several: that one must not hide the
+    spread that the others show.
+    """
+    if base.group != variant.group:
+        return []
     found = []
     for left, right in zip(_by_round(base), _by_round(variant), strict=False):
         found.append([(left[number], right[number]) for number in left if number in right])
-    return found
+    pairs = [pair for pair in found if pair]
+    fewest = min(len(process_logs(base)), len(process_logs(variant)))
+    return pairs if len(pairs) > 1 or fewest == 1 else []
 
 
 @lru_cache(maxsize=8)
@@ -272,12 +278,19 @@ def _welch(base: Sequence[Sequence[float]], variant: Sequence[Sequence[float]]) 
     fewest = min(len(base), len(variant))
     if fewest == 1:
         return centre, within
-    total = sum(error2 for _, error2, _ in sides)
-    between = 0.0
-    if total > 0:
-        df = total**2 / sum(error2**2 / df for _, error2, df in sides)
-        between = student_t(round(df, 2)) * math.sqrt(total)
+    total, df = satterthwaite([(error2, df) for _, error2, df in sides])
+    between = student_t(round(df, 2)) * math.sqrt(total) if total > 0 else 0.0
     return centre, max(between, within if fewest < FEW_PROCESSES and math.isfinite(within) else 0.0)
+
+
+def satterthwaite(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """Sum of independent variances, each with its degrees of freedom, and that sum's: infinite where it is 0.
+
+    Source: F. E. Satterthwaite, An approximate distribution of estimates of variance components, Biometrics Bulletin 2
+    (1946).
+    """
+    total = math.fsum(part for part, _ in parts)
+    return total, 1 / math.fsum((part / total) ** 2 / df for part, df in parts) if total > 0 else math.inf
 
 
 def variance(values: Sequence[float]) -> float:

@@ -13,7 +13,7 @@ from harness.report import units
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.contributions import OperatorTime
+    from harness.operator_time import OperatorTime
     from harness.report.document import Section
     from harness.report.row import Row
 

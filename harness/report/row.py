@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from harness.measure.statistics import LatencySummary, RatioSummary, ratio, summarise
 
 if TYPE_CHECKING:
-    from harness.contributions import OperatorTime
     from harness.estimate.interval import Estimate
+    from harness.operator_time import OperatorTime
     from harness.record import EnergyReading, Measurement, Quality, Record, Variant
     from harness.why.reason import Reason
 

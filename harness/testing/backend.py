@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 
-from harness.contributions import Backend, OperatorTime, Session, SessionOptions
+from harness.contributions import Backend, Session, SessionOptions
+from harness.operator_time import OperatorTime
 from harness.testing.content import files_in
 from harness.testing.context import specs_of
 from harness.testing.loading import load_alone

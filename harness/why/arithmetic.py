@@ -9,7 +9,7 @@ from harness.why.reason import Cause, Reason
 from harness.why.side import EIGHT_BITS, FLOATS, HALF, MATTERS, PRODUCTS, Comparison, ms, percent, some
 
 if TYPE_CHECKING:
-    from harness.contributions import OperatorTime
+    from harness.operator_time import OperatorTime
 
 DOT_PRODUCT_GAIN = 4
 """8-bit over float32 with a dot product: four pairs in each 32-bit lane (Arm SDOT, Intel VPDPBUSD)."""

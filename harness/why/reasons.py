@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.contributions import OperatorTime
 from harness.estimate.estimator import estimate, per_operator
 from harness.estimate.features import BORDERS
+from harness.operator_time import OperatorTime
 from harness.why.arithmetic import (
     eight_bits_promised,
     float_left,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from harness.why.reason import Basis, Cause, Reason, Where
 
 if TYPE_CHECKING:
-    from harness.contributions import OperatorTime
     from harness.graph import Operator, OpGraph
+    from harness.operator_time import OperatorTime
     from harness.why.cpu import CpuFacts
 
 EIGHT_BITS = frozenset({"int8", "uint8"})

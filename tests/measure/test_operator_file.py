@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.contributions import OperatorTime
 from harness.measure.operator_file import operator_file, read_operators, write_operators
+from harness.operator_time import OperatorTime
 
 TIMES = (
     OperatorTime(name="a", kind="Conv", does="compute", precision="fp32", ns=1200),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.contributions import OperatorTime
+from harness.operator_time import OperatorTime
 from harness.record import Record
 from harness.report.document import Section, build_report
 from harness.report.html import render_html

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.contributions import OperatorTime
 from harness.graph import Operator, OpGraph, Tensor
+from harness.operator_time import OperatorTime
 from harness.why.cpu import CpuFacts
 from harness.why.side import Side
 
