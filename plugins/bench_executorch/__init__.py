@@ -1,0 +1,3 @@
+"""ExecuTorch for bench."""
+
+HARNESS_API = 1

@@ -1,0 +1,3 @@
+"""tract for bench."""
+
+HARNESS_API = 1
