@@ -93,6 +93,9 @@ class Technique:
         references: Names of options that hold the reference of another model, whose content then takes part in
             cache keys; an empty text names none.
         gentler: Options of the next weaker try when accuracy fell too far, or None when there is none.
+        deviation: How far outputs may be from those of the network before it, relative to the largest: about 1e-2 for
+            arithmetic in float16. 0 where the technique makes another network, which every runtime then computes alike
+            up to the rounding of float32. None where accuracy alone can tell, as of integers.
     """
 
     name: str
@@ -105,6 +108,7 @@ class Technique:
     excludes: str = ""
     references: frozenset[str] = frozenset()
     gentler: Callable[[Any], Any | None] = lambda _options: None
+    deviation: float | None = 0.0
 
     def needs_with(self, options: Any) -> frozenset[str]:
         """What it cannot do without, given its options."""
@@ -239,6 +243,11 @@ class Backend:
             and check what a simulation says of them. None when there is nothing to fit.
         operators: `(variant file, SessionOptions, inputs of batch 1, repeats) -> OperatorTime of each operator that was
             executed`, by the runtime's own profiler, never while anything is timed. None when it has none.
+        notes: `(variant file, SessionOptions) -> lines` on what the runtime makes of a file and what a reader must know
+            of its figures: operators that a delegate took or left, start-up that is not comparable. Asked after
+            everything was timed. None when it has nothing to say.
+        reference: Whether it runs a network in the framework that it was written in: outputs of other backends are
+            compared with its own.
         environment: Environment variables for the child, by thread count.
         requires: Distributions whose versions take part in cache keys and stand in the record.
     """
@@ -255,6 +264,8 @@ class Backend:
     simulate: Callable[[OpGraph, Mapping[str, Any]], Simulation] | None = None
     fit: Callable[[Sequence[tuple[OpGraph, float]]], Mapping[str, float]] | None = None
     operators: Callable[[Path, SessionOptions, tuple[Array, ...], int], Sequence[OperatorTime]] | None = None
+    notes: Callable[[Path, SessionOptions], Sequence[str]] | None = None
+    reference: bool = False
     environment: Callable[[int], Mapping[str, str]] = lambda _threads: {}
     requires: tuple[str, ...] = ()
 

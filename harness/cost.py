@@ -39,7 +39,7 @@ def cost_model(profile: DeviceProfile, backend: Backend) -> CostModel | None:
 
     from harness.profile import DeviceProfile
 
-    family = backend.accelerator or backend.kernel_family.get(profile.isa)
+    family = backend.accelerator or profile.kernel_family(backend.name, backend.kernel_family)
     if not family or backend.accelerator:
         return None
     plain = TypeAdapter(DeviceProfile).dump_python(profile, mode="json")

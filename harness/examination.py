@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from harness.build.model_folder import ModelFolder, read_model_folder
+from harness.consistency import deviation, keeps_network, tolerance
 from harness.corruption import corruptions_of
 from harness.digest import installed_version
 from harness.environment import cpu_name
@@ -158,9 +159,32 @@ class Examiner:
 
     def _score(self, ready: Mapping[str, Examined]) -> Mapping[str, Quality | Failure]:
         outputs = {name: r.subject.outputs for name, r in ready.items() if r.subject.outputs.is_file()}
-        return {
-            name: _judge(ready[name], path, _reference(ready[name], ready, outputs)) for name, path in outputs.items()
-        }
+        found: dict[str, Quality | Failure] = {}
+        for name, path in outputs.items():
+            quality = _judge(ready[name], path, _reference(ready[name], ready, outputs))
+            if isinstance(quality, Quality):
+                quality = self._compared(ready[name], quality, ready, outputs)
+            found[name] = quality
+        return found
+
+    def _compared(
+        self, item: Examined, quality: Quality, ready: Mapping[str, Examined], outputs: Mapping[str, Path]
+    ) -> Quality | Failure:
+        """Quality with the deviation from the framework's own outputs: of the same recipe where it ran there, else of
+        the baseline, which is the same network unless a technique made another one."""
+        techniques = [self.host.techniques.get(step.technique).contribution for step in item.cell.recipe.steps]
+        framework = [r for name, r in ready.items() if r.cell.backend.contribution.reference and name in outputs]
+        same = [r for r in framework if r.cell.recipe == item.cell.recipe]
+        plain = [r for r in framework if r.cell.baseline and keeps_network(techniques)]
+        if item.cell.backend.contribution.reference or not (same or plain):
+            return quality
+        reference = (same or plain)[0]
+        name = f"{reference.cell.recipe} in {reference.cell.backend_text}"
+        try:
+            found = deviation(outputs[item.subject.name], outputs[reference.subject.name], name, tolerance(techniques))
+        except ValueError as error:
+            return _unscored(item, error)
+        return replace(quality, deviation=found)
 
     def _record(
         self,
@@ -199,7 +223,7 @@ class Examiner:
         if baseline is None or backend.accelerator:
             return ()
         here = host_reasons(_side(baseline, measured), _side(item, measured), self.cpu)
-        family = backend.kernel_family.get(profile.isa)
+        family = profile.kernel_family(backend.name, backend.kernel_family)
         estimated = isinstance(item.predictions[profile.name], Estimate)
         if profile.name == HOST or not family or not estimated or baseline.graph is None or item.graph is None:
             return here
@@ -221,12 +245,16 @@ def _judge(item: Examined, outputs: Path, reference: Reference | None) -> Qualit
     try:
         return judge(outputs, item.folder.data(), reference)
     except (ValueError, IndexError, KeyError) as error:
-        return Failure(
-            stage="quality",
-            plugin=item.cell.backend.provider,
-            error=f"its outputs cannot be scored: {error}",
-            hint="The first output must hold one row per test row: class scores.",
-        )
+        return _unscored(item, error)
+
+
+def _unscored(item: Examined, error: Exception) -> Failure:
+    return Failure(
+        stage="quality",
+        plugin=item.cell.backend.provider,
+        error=f"its outputs cannot be scored: {error}",
+        hint="The first output must hold one row per test row: class scores.",
+    )
 
 
 def _no_graph(cell: Cell, fmt: str) -> Failure:

@@ -34,17 +34,21 @@ class Kernels:
     backend: Registered[Backend] | None = None
 
 
-def choose_kernels(name: str | None, profile: DeviceProfile, host: Host) -> Kernels:
+def choose_kernels(name: str | None, profile: DeviceProfile, host: Host, suffix: str = "") -> Kernels:
     """The kernels of that name, or where none is given the first that are calibrated on the device.
 
-    Without a calibrated family the choice falls on that of an installed backend, then on any that is known.
+    Those of a backend that runs such files come before others, calibrated or not. Without a calibrated family the
+    choice falls on that of an installed backend, then on any that is known.
+
+    Args:
+        suffix: How the name of the file ends that is to be estimated, lower case with the dot; "" for any.
 
     Raises:
         UnknownNameError: No backend and no profile knows the name.
         UsageError: The device lacks the accelerator, or no family is known for it at all.
     """
     if name is None:
-        return _default(profile, host)
+        return _of_format(suffix, profile, host) or _default(profile, host)
     accelerated = {item.contribution.accelerator: item for item in host.backends if item.contribution.accelerator}
     if name in accelerated:
         return _accelerated(accelerated[name], profile, host)
@@ -59,6 +63,17 @@ def choose_kernels(name: str | None, profile: DeviceProfile, host: Host) -> Kern
 def known_families(profile: DeviceProfile, host: Host) -> tuple[str, ...]:
     """Kernel families: those that the device's profile names, those that backends bring for it, all described ones."""
     return tuple(dict.fromkeys((*_own_families(profile, host), *FAMILIES)))
+
+
+def _of_format(suffix: str, profile: DeviceProfile, host: Host) -> Kernels | None:
+    """The kernels of a backend that runs files of one format and of no other that a backend of this device runs: who
+    has such a file has chosen the runtime."""
+    formats = {item.name for item in host.graph_readers if suffix in item.contribution.suffixes}
+    able = [(item, family) for item, family in _brought(profile, host) if formats & {*item.contribution.reads}]
+    families = {family for _, family in able}
+    if len(families) != 1:
+        return None
+    return Kernels(family=families.pop(), why=f"that of {able[0][0].name}, which runs {suffix} files")
 
 
 def _default(profile: DeviceProfile, host: Host) -> Kernels:
@@ -85,7 +100,7 @@ def _own_families(profile: DeviceProfile, host: Host) -> tuple[str, ...]:
 
 def _brought(profile: DeviceProfile, host: Host) -> Iterator[tuple[Registered[Backend], str]]:
     for item in host.backends:
-        family = item.contribution.kernel_family.get(profile.isa)
+        family = profile.kernel_family(item.name, item.contribution.kernel_family)
         if family:
             yield item, family
 

@@ -37,7 +37,7 @@ def predict(graph: OpGraph, backend: Registered[Backend], device: Device) -> Est
     contribution = backend.contribution
     if contribution.accelerator:
         return _simulate(graph, backend, device)
-    family = contribution.kernel_family.get(device.profile.isa)
+    family = device.profile.kernel_family(backend.name, contribution.kernel_family)
     if family is None and contribution.kernel_family and device.profile.calibrations:
         return _by_own_kernels(graph, backend.name, device)
     if family is None:

@@ -249,7 +249,21 @@ class DeviceProfile:
     profiled: tuple[HostCalibration, ...] = field(
         default=(), metadata=_key("one table for each kernel family and precision that was profiled on the device")
     )
+    kernels: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=_key("a line for each backend: the kernel family that does its work on the device, where that is"
+                      " another than the backend names for the instruction set"),
+    )  # fmt: skip
     note: str = field(default="", metadata=_key("what a reader must know"))
+
+    def kernel_family(self, backend: str, known: Mapping[str, str]) -> str | None:
+        """The kernel family that does a backend's work here, or None where nobody names one.
+
+        Args:
+            backend: Its name.
+            known: What the backend itself names, by instruction set.
+        """
+        return self.kernels.get(backend) or known.get(self.isa)
 
     @property
     def big(self) -> Cluster:

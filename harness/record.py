@@ -176,6 +176,7 @@ class Measurement:
         operators: Where the time of one inference goes, by the runtime's own profiler, run after everything was timed
             and once for a variant, runtime, processor and number of threads; empty when it has none.
         operators_problem: Why they could not be read, else "".
+        notes: What the backend says of what its runtime made of the variant, and of what these figures hold.
     """
 
     threads: int
@@ -194,6 +195,7 @@ class Measurement:
     energy: EnergyReading | None = None
     operators: tuple[OperatorTime, ...] = ()
     operators_problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +224,30 @@ class CorruptedQuality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """How far the outputs are from those of the framework that the network was written in.
+
+    Attributes:
+        reference: What they are compared with, such as `baseline in torch`.
+        largest: Largest absolute difference over the whole test split, divided by the largest absolute output of the
+            reference, taken for each output of the model and the largest kept; None where one of the two is not finite
+            and the other is.
+        tolerance: What is allowed of it, or None where the recipe computes in integers and accuracy alone can tell.
+    """
+
+    reference: str
+    largest: float | None
+    tolerance: float | None
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether it is within the tolerance; None where there is none."""
+        if self.tolerance is None:
+            return None
+        return self.largest is not None and self.largest <= self.tolerance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
     """How right the variant is.
 
@@ -243,6 +269,7 @@ class Quality:
         robustness: The same under corrupted inputs; empty unless asked for.
         right: Which of the labelled rows, in order, are right: bits from the highest of the first byte on, as hex
             digits; "" without labels. Two records over the same data are compared row by row with it.
+        deviation: From the framework's own outputs; None for these themselves, and where none are comparable.
     """
 
     metric: str
@@ -264,6 +291,7 @@ class Quality:
     drop_hi95: float | None = None
     robustness: tuple[CorruptedQuality, ...] = ()
     right: str = ""
+    deviation: Deviation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ ROWS = 12
               help="Device to estimate for: a name (bench profiles), a TOML file, or host, this machine.")  # fmt: skip
 @click.option("--kernels", default=None, metavar="NAME",
               help="Kernel library of the runtime on the device, or an accelerator that the device has (bench profiles"
-              " show NAME).  [default: the first that is calibrated, else that of an installed runtime]")  # fmt: skip
+              " show NAME).  [default: that of the one runtime for such files, else the first calibrated, else that"
+              " of an installed runtime]")  # fmt: skip
 @click.option("--precision", default=None, type=click.Choice(PRECISIONS),
               help="What to compute in.  [default: as the file is]")  # fmt: skip
 @click.option("--threads", type=int, default=None, metavar="N",
@@ -77,9 +78,10 @@ def _answers(given: Mapping[str, Any]) -> list[Answer]:
     known = load_profiles([builtin_folder(), *host.profile_folders])
     profile = resolve_profile(given["profile"], known)
     check_threads(given["threads"], profile)
+    suffixes = {path.suffix.lower() for path in given["files"]}
     enquiry = Enquiry(
         profile=profile,
-        kernels=choose_kernels(given["kernels"], profile, host),
+        kernels=choose_kernels(given["kernels"], profile, host, suffixes.pop() if len(suffixes) == 1 else ""),
         precision=given["precision"],
         threads=given["threads"],
         battery=battery if given["battery_wh"] else None,

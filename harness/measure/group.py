@@ -54,6 +54,7 @@ class _Group:
     energy: dict[str, EnergyReading] = field(default_factory=dict)
     operators: dict[str, tuple[OperatorTime, ...]] = field(default_factory=dict)
     operator_problems: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def measure(subjects: Sequence[Subject], settings: MeasureSettings, progress: Progress) -> dict[str, Result]:
@@ -107,6 +108,7 @@ def _measure_group(group: _Group, subjects: Sequence[Subject]) -> list[Subject]:
             if process == 0:
                 _energy(group, opened)
                 _operators(group, opened)
+                _notes(group, opened)
                 _score(group, opened)
         finally:
             _close(group, opened)
@@ -249,6 +251,20 @@ def _operators(group: _Group, opened: list[Opened]) -> None:
             group.failures[name] = failure_of(session, "measure", error)
 
 
+def _notes(group: _Group, opened: list[Opened]) -> None:
+    """Ask each backend what its runtime makes of the variant; not being told costs nothing but a line that says so."""
+    for session in opened:
+        name = session.subject.name
+        if name in group.failures:
+            continue
+        try:
+            group.notes[name] = session.notes(group.settings.threads)
+        except RemoteError as error:
+            group.notes[name] = (f"what the runtime made of this variant cannot be told: {error.message}",)
+        except HarnessError as error:
+            group.failures[name] = failure_of(session, "measure", error)
+
+
 def _score(group: _Group, opened: list[Opened]) -> None:
     _say(group, "scoring")
     alive = [o for o in opened if o.subject.name not in group.failures]
@@ -311,4 +327,5 @@ def _measurement(group: _Group, name: str, stopped: str, identity: str) -> Measu
         energy=group.energy.get(name),
         operators=group.operators.get(name, ()),
         operators_problem=group.operator_problems.get(name, ""),
+        notes=group.notes.get(name, ()),
     )

@@ -58,6 +58,10 @@ class Opened:
         found = self.worker.request("operators", **self._opening(threads))["operators"] or ()
         return tuple(OperatorTime(**operator) for operator in found)
 
+    def notes(self, threads: int) -> tuple[str, ...]:
+        """What the runtime makes of the variant; empty when its backend has nothing to say."""
+        return tuple(self.worker.request("notes", **self._opening(threads))["notes"])
+
     def _opening(self, threads: int) -> dict[str, Any]:
         return {
             "path": str(self.subject.path),

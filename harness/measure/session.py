@@ -20,6 +20,7 @@ from harness.measure.sampling import time_calls, warm_up
 from harness.options import restore_options
 
 if TYPE_CHECKING:
+    from harness.build.model_folder import ModelFolder
     from harness.contributions import Backend, Session
 
 LEAD_IN_NS = 3_000_000
@@ -57,11 +58,7 @@ class SessionSlot:
         """Open a variant and run it once."""
         backend = self._backend()
         folder = read_model_folder(Path(request["model_folder"]))
-        options = SessionOptions(
-            threads=request["threads"],
-            options=restore_options(backend.options, request["options"]),
-            inputs=folder.inputs,
-        )
+        options = _session_options(backend, folder, request)
         started = time.perf_counter_ns()
         self.session = backend.open(Path(request["path"]), options)
         load_ns = time.perf_counter_ns() - started
@@ -155,13 +152,18 @@ class SessionSlot:
         if backend.operators is None:
             return {"operators": None}
         folder = read_model_folder(Path(request["model_folder"]))
-        options = SessionOptions(
-            threads=request["threads"],
-            options=restore_options(backend.options, request["options"]),
-            inputs=folder.inputs,
-        )
+        options = _session_options(backend, folder, request)
         found = backend.operators(Path(request["path"]), options, folder.example(), OPERATOR_REPEATS)
         return {"operators": [asdict(operator) for operator in found]}
+
+    def notes(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the runtime makes of the variant, in its backend's words."""
+        backend = self._backend()
+        if backend.notes is None:
+            return {"notes": []}
+        folder = read_model_folder(Path(request["model_folder"]))
+        found = backend.notes(Path(request["path"]), _session_options(backend, folder, request))
+        return {"notes": [str(line) for line in found]}
 
     def close(self, _request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Close the session."""
@@ -179,3 +181,8 @@ class SessionSlot:
         if self.call is None:
             raise PluginError("a session was timed before it was opened.")
         return self.call
+
+
+def _session_options(backend: Backend, folder: ModelFolder, request: Mapping[str, Any]) -> SessionOptions:
+    options = restore_options(backend.options, request["options"])
+    return SessionOptions(threads=request["threads"], options=options, inputs=folder.inputs)

@@ -50,6 +50,12 @@ def _open(path: Path, options: SessionOptions) -> Session:
     return open_model(path, options)
 
 
+def _notes(path: Path, options: SessionOptions) -> tuple[str, ...]:  # noqa: ARG001 - the same for any threads
+    from bench_litert.delegation import delegation
+
+    return (str(delegation(path)),)
+
+
 def _convert(path: Path, context: BuildContext) -> Path:
     from bench_litert.conversion import convert
 
@@ -198,6 +204,7 @@ def harness_backends() -> Iterable[Backend]:
         prepare=_prepare,
         open=_open,
         kernel_family={"aarch64": "tflite-xnnpack", "x86_64": "tflite-xnnpack"},
+        notes=_notes,
         available=_runtime,
         requires=("ai-edge-litert",),
     )

@@ -40,6 +40,7 @@ def harness_techniques() -> Iterable[Technique]:
         source="Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only "
         "Inference, CVPR 2018, arXiv:1712.05877; PyTorch 2 Export Quantization-Aware Training, torchao documentation",
         excludes="precision",
+        deviation=None,
     )
 
 

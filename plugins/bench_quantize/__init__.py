@@ -60,6 +60,7 @@ def harness_techniques() -> Iterable[Technique]:
         summary="weights in half precision, and arithmetic where the runtime has it; inputs and outputs in float",
         stage="artifact",
         excludes="precision",
+        deviation=1e-2,  # 2^-11 a rounding (IEEE 754 binary16), some times over through a network
         source="Micikevicius et al., Mixed Precision Training, ICLR 2018, arXiv:1710.03740",
         default="",
     )
@@ -68,6 +69,7 @@ def harness_techniques() -> Iterable[Technique]:
         summary="int8 weights, activations quantised by their own range at every inference",
         stage="artifact",
         excludes="precision",
+        deviation=None,
         options=Int8Dynamic,
         source="ONNX Runtime, Quantize ONNX models: dynamic quantisation; "
         "Krishnamoorthi, arXiv:1806.08342, section 3.1",
@@ -79,6 +81,7 @@ def harness_techniques() -> Iterable[Technique]:
         summary="int8 weights and activations, ranges of activations calibrated on data",
         stage="artifact",
         excludes="precision",
+        deviation=None,
         options=Int8Static,
         needs=_needs_of_static,
         source="Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only "
@@ -91,6 +94,7 @@ def harness_techniques() -> Iterable[Technique]:
         summary="weights stored in int8, a scale for each output channel; activations in float",
         stage="artifact",
         excludes="precision",
+        deviation=None,
         options=WeightOnlyInt8,
         source="Krishnamoorthi, Quantizing deep convolutional networks for efficient inference, arXiv:1806.08342, "
         "section 3.1.1: weight only quantization",
@@ -101,6 +105,7 @@ def harness_techniques() -> Iterable[Technique]:
         summary="weights of linear layers stored in int4, a scale for each block, others in int8; activations in float",
         stage="artifact",
         excludes="precision",
+        deviation=None,
         options=WeightOnlyInt4,
         source="Frantar et al., GPTQ, ICLR 2023, arXiv:2210.17323, section 4: round to nearest in groups",
         gentler=gentler_weights_int4,
