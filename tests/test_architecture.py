@@ -18,8 +18,9 @@ ROOT = Path(harness.__file__).parent
 PLUGINS = ROOT.parent / "plugins"
 
 FRAMEWORKS = frozenset({
-    "executorch", "foolbox", "litert", "nncf", "onnx", "onnxruntime", "onnxscript", "onnxslim", "openvino", "PIL",
-    "scipy", "seglearn", "sklearn", "tensorflow", "tflite_runtime", "torch", "torchao", "torchvision",
+    "ai_edge_litert", "ai_edge_quantizer", "executorch", "foolbox", "litert_torch", "nncf", "onnx", "onnxruntime",
+    "onnxscript", "onnxslim", "openvino", "PIL", "scipy", "seglearn", "sklearn", "tensorflow", "tflite_runtime",
+    "torch", "torchao", "torchvision", "tract",
 })  # fmt: skip
 
 ALSO_IMPORTED = {
@@ -31,7 +32,7 @@ ALSO_IMPORTED = {
 """(module, framework) that the host imports all the same, and why that is no framework there."""
 
 NAMES = re.compile(
-    r"(?i:torch|onnx|openvino|nncf|tflite|litert|executorch|tensorflow|xnnpack|mlas|edgetpu|coral|rpi|raspberry"
+    r"(?i:\btract\b|torch|onnx|openvino|nncf|tflite|litert|executorch|tensorflow|xnnpack|mlas|edgetpu|coral|rpi|raspberry"
     r"|jetson|efficientnet|har-watch|zoo|int8-|fp16-|prune-)|bench_"
 )
 

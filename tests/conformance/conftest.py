@@ -63,6 +63,7 @@ class Samples:
     ir: Path
     int8: Path
     """The ONNX file after `int8-static`."""
+    tflite: Path
 
     @property
     def inputs(self) -> tuple[np.ndarray, ...]:
@@ -83,6 +84,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
 
     checkpoint = convert(network, "module", "checkpoint")
     onnx = convert(checkpoint, "checkpoint", "onnx")
+    pt2 = convert(checkpoint, "checkpoint", "pt2")
     quantise = next(i.contribution for i in host.implementations if i.name == "int8-static@onnx")
     options = host.techniques.get("int8-static").contribution.options(samples=8)
     int8 = quantise.apply(onnx, options, build_context(folder / "int8", host=host, data=rows, fmt="onnx"))
@@ -90,10 +92,11 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
         network=network,
         rows=rows,
         checkpoint=checkpoint,
-        pt2=convert(checkpoint, "checkpoint", "pt2"),
+        pt2=pt2,
         onnx=onnx,
         ir=convert(onnx, "onnx", "openvino-ir"),
         int8=int8,
+        tflite=convert(pt2, "pt2", "tflite"),
     )
 
 

@@ -15,6 +15,7 @@ SUBJECTS = {
     "onnxruntime-int8": ("bench_onnxruntime", "onnxruntime", "int8"),
     "openvino": ("bench_openvino", "openvino", "ir"),
     "openvino-onnx": ("bench_openvino", "openvino", "onnx"),
+    "litert": ("bench_litert", "litert", "tflite"),
     "edgetpu": ("bench_edgetpu", "edgetpu", "int8"),
 }
 

@@ -12,6 +12,7 @@ SUBJECTS = {
     "checkpoint → pt2": ("bench_torch", "checkpoint"),
     "checkpoint → onnx": ("bench_torch", "checkpoint"),
     "pt2 → onnx": ("bench_torch", "pt2"),
+    "pt2 → tflite": ("bench_litert", "pt2"),
     "onnx → openvino-ir": ("bench_openvino", "onnx"),
 }
 """Converter to plugin and sample."""

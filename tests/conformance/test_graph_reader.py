@@ -12,6 +12,7 @@ SUBJECTS = {
     "pt2": ("bench_torch", "pt2", "pt2"),
     "onnx": ("bench_onnx", "onnx", "onnx"),
     "onnx, quantised": ("bench_onnx", "onnx", "int8"),
+    "tflite": ("bench_litert", "tflite", "tflite"),
     "openvino-ir": ("bench_openvino", "openvino-ir", "ir"),
 }
 

@@ -18,7 +18,10 @@ def network():
     return nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3)), torch.ones(2, 6)
 """
 
-SOURCES = ("onnx-file", "torch-factory", "zoo")
+FILES = {"onnx-file": ("bench_onnx", "onnx"), "tflite-file": ("bench_litert", "tflite")}
+"""Source of a user's files to plugin, and the sample and ending of such a file."""
+
+SOURCES = (*FILES, "torch-factory", "zoo")
 
 
 class TestModelSources(ModelSourceConformance):
@@ -32,9 +35,10 @@ def make_subject(name, samples, folder):
         return ModelSubject(
             plugin="bench_zoo", name=name, ref="zoo:efficientnet-lite0", wrong_ref="zoo:efficientnet-lite9"
         )
-    if name == "onnx-file":
-        file = shutil.copy2(samples.onnx, folder / "net.onnx")
-        return ModelSubject(plugin="bench_onnx", name=name, ref=str(file), wrong_ref=str(folder / "missing.onnx"))
+    if name in FILES:
+        plugin, fmt = FILES[name]
+        file = shutil.copy2(getattr(samples, fmt), folder / f"net.{fmt}")
+        return ModelSubject(plugin=plugin, name=name, ref=str(file), wrong_ref=str(folder / f"missing.{fmt}"))
     file = folder / "conformance_factory.py"
     file.write_text(FACTORY, encoding="utf-8")
     return ModelSubject(

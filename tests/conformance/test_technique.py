@@ -33,12 +33,16 @@ FILES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "weight-only-int8": ({}, {}),
     "weight-only-int4": ({}, {"block": 5}),
 }
-"""Technique to options and values that it must refuse; on ONNX files and on OpenVINO IR."""
+"""Technique to options and values that it must refuse; on files."""
 
-ON = {"onnx": ("bench_quantize", "onnx"), "openvino-ir": ("bench_nncf", "ir")}
-"""Format to plugin and sample."""
+ON = {
+    "onnx": ("bench_quantize", "onnx", FILES),
+    "openvino-ir": ("bench_nncf", "ir", FILES),
+    "tflite": ("bench_litert", "tflite", FILES.keys() - {"weight-only-int4"}),
+}
+"""Format to plugin, sample, and the techniques that there are for it."""
 
-SUBJECTS = [f"{name}@module" for name in LIVE] + [f"{name}@{fmt}" for fmt in ON for name in FILES]
+SUBJECTS = [f"{name}@module" for name in LIVE] + [f"{name}@{fmt}" for fmt in ON for name in FILES if name in ON[fmt][2]]
 
 
 class TestTechniques(TechniqueConformance):
@@ -52,7 +56,7 @@ def make_subject(name, fmt, samples):
         plugin, options, refused = LIVE[name]
         given = samples.network
     else:
-        plugin, sample = ON[fmt]
+        plugin, sample, _ = ON[fmt]
         options, refused = FILES[name]
         given = getattr(samples, sample)
     return TechniqueSubject(
