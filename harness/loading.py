@@ -31,7 +31,7 @@ from harness.contributions import (
     Trainer,
 )
 from harness.contributions import ReportFormat as ReportFormatContribution
-from harness.errors import HarnessError, PluginError
+from harness.errors import HarnessError, PluginError, UsageError
 from harness.guard import Owner, checked, guarded
 from harness.host import GIVEN, Host, Plugin, PluginFailure, provider_of
 from harness.plugin_file import absolute, is_plugin_file, load_plugin_file, plugin_name, raised_at
@@ -68,6 +68,9 @@ class _Candidate:
             return self.entry_point.load()
         if is_plugin_file(self.target):
             return load_plugin_file(self.target)
+        if EntryPoint.pattern.match(self.target) is None:
+            hint = f"Give a file that ends in .py; of a package: {Path(self.target) / '__init__.py'}"
+            raise UsageError(f"{self.target} is neither the name of a module nor a plugin file.", hint=hint)
         return EntryPoint(name="", value=self.target, group=GROUP).load()
 
     @property

@@ -117,3 +117,10 @@ def test_a_file_that_is_gone_is_told(tmp_path: Path, toy: str) -> None:
     (failure,) = load_host(sources=[str(copy)], allow=["copy"]).failures
     assert "there is no plugin file" in failure.error
     assert failure.place == ""
+
+
+def test_a_folder_is_no_plugin_and_the_file_to_give_is_told(plugins_folder: Path) -> None:
+    folder = str(plugins_folder / "toy" / "bench_toy")
+    (failure,) = load_host(sources=[folder], allow=[folder]).failures
+    assert "neither the name of a module nor a plugin file" in failure.error
+    assert f"{folder}/__init__.py" in failure.error
