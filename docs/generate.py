@@ -239,6 +239,17 @@ def inner_type_reference() -> str:
     return api_reference.inner(table)
 
 
+def whole_backend() -> str:
+    """A backend plugin as it is in the project, to the last line."""
+    file = ROOT / "plugins" / "bench_tract" / "__init__.py"
+    code = file.read_text(encoding="utf-8")
+    count = len(code.splitlines())
+    return (
+        f"This is all of `{file.parent.relative_to(ROOT).as_posix()}`, {count} lines with their docstrings:\n\n"
+        f"<!-- file: whole_backend.py -->\n```python\n{code}```"
+    )
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "backends": backends,
     "commands": commands,
@@ -258,6 +269,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "profiles": profiles,
     "techniques": techniques,
     "type-reference": type_reference,
+    "whole-backend": whole_backend,
 }
 """Name of a block to what makes its text."""
 

@@ -248,6 +248,9 @@ class Backend:
             everything was timed. None when it has nothing to say.
         reference: Whether it runs a network in the framework that it was written in: outputs of other backends are
             compared with its own.
+        also_imports: Name of a module that preparing imports besides the runtime and that a device does without, such
+            as a whole framework: memory and start-up of the process are its own too, and the report says so. "" for
+            none.
         environment: Environment variables for the child, by thread count.
         requires: Distributions whose versions take part in cache keys and stand in the record.
     """
@@ -266,6 +269,7 @@ class Backend:
     operators: Callable[[Path, SessionOptions, tuple[Array, ...], int], Sequence[OperatorTime]] | None = None
     notes: Callable[[Path, SessionOptions], Sequence[str]] | None = None
     reference: bool = False
+    also_imports: str = ""
     environment: Callable[[int], Mapping[str, str]] = lambda _threads: {}
     requires: tuple[str, ...] = ()
 

@@ -34,6 +34,47 @@ class Kernels:
     backend: Registered[Backend] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendKernels:
+    """What a backend's work is done by on a device.
+
+    Attributes:
+        installed: Whether the runtime can be used on this machine.
+        family: The kernel family that an estimate assumes; "" where there is none and so no estimate.
+        named_by: `profile`, `backend`, or `calibration` for a stand-in: the first family that the device is calibrated
+            for, where nobody names the backend's own.
+        calibrated: Precisions in which that family was measured on the device.
+    """
+
+    backend: str
+    installed: bool
+    family: str
+    named_by: str
+    calibrated: tuple[str, ...]
+
+
+def kernels_of_backends(profile: DeviceProfile, host: Host) -> tuple[BackendKernels, ...]:
+    """The kernels of every loaded backend that computes on a processor, and of those that the profile names besides."""
+    loaded = {item.name: item.contribution for item in host.backends}
+    names = dict.fromkeys((*(name for name, each in loaded.items() if not each.accelerator), *profile.kernels))
+    return tuple(_kernels_of(name, loaded.get(name), profile) for name in names)
+
+
+def _kernels_of(name: str, backend: Backend | None, profile: DeviceProfile) -> BackendKernels:
+    known = backend.kernel_family if backend else {}
+    family, named_by = profile.kernel_family(name, known), "profile" if profile.kernels.get(name) else "backend"
+    if family is None and known and profile.calibrations:
+        family, named_by = profile.calibrations[0].kernel_family, "calibration"
+    measured = (each.precision for each in profile.calibrations if each.kernel_family == family)
+    return BackendKernels(
+        backend=name,
+        installed=backend is not None and backend.available().ok,
+        family=family or "",
+        named_by=named_by if family else "",
+        calibrated=tuple(dict.fromkeys(measured)),
+    )
+
+
 def choose_kernels(name: str | None, profile: DeviceProfile, host: Host, suffix: str = "") -> Kernels:
     """The kernels of that name, or where none is given the first that are calibrated on the device.
 
@@ -94,7 +135,8 @@ def _default(profile: DeviceProfile, host: Host) -> Kernels:
 def _own_families(profile: DeviceProfile, host: Host) -> tuple[str, ...]:
     powered = profile.power.active if profile.power else ()
     calibrated = (each.kernel_family for each in profile.calibrations)
-    named = [*calibrated, *(a.family for a in powered), *(family for _, family in _brought(profile, host))]
+    brought = (family for _, family in _brought(profile, host))
+    named = [*calibrated, *(a.family for a in powered), *brought, *profile.kernels.values()]
     return tuple(dict.fromkeys(named))
 
 

@@ -46,7 +46,8 @@ def predict(graph: OpGraph, backend: Registered[Backend], device: Device) -> Est
             stage="estimate",
             plugin=backend.provider,
             error=f"{backend.name} names no kernel family for {device.profile.isa}; it names {known}",
-            hint="No estimate can be made for this device; the measurement of this machine stands.",
+            hint="No estimate can be made for this device; the measurement of this machine stands. A line"
+            f' `{backend.name} = "…"` below [kernels] in a profile of your own would name a family.',
         )
     return estimate(graph, device.profile, kernel_family=family, threads=device.threads)
 
@@ -112,6 +113,7 @@ def _simulate(graph: OpGraph, backend: Registered[Backend], device: Device) -> E
         reasons=(),
         unmodelled=(),
         accelerator=f"{accelerator.name}{option}",
+        kernel_family="",
     )
 
 

@@ -251,8 +251,8 @@ class DeviceProfile:
     )
     kernels: Mapping[str, str] = field(
         default_factory=dict,
-        metadata=_key("a line for each backend: the kernel family that does its work on the device, where that is"
-                      " another than the backend names for the instruction set"),
+        metadata=_key("a line for each backend: the kernel family that does its work on the device; a backend without"
+                      " a line has the one that it names itself for the instruction set"),
     )  # fmt: skip
     note: str = field(default="", metadata=_key("what a reader must know"))
 

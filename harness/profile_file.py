@@ -40,6 +40,12 @@ HOST = "host"
 DATE = re.compile(r"(read )?\d{4}(-\d\d(-\d\d)?)?\Z")
 """When a number was measured or published, to the day where that is known; `read 2026-11` for an undated source."""
 
+LETTERS = "lower-case letters, digits and '-'"
+
+FAMILY = f"the name of a kernel family: {LETTERS}"
+
+KERNELS = f"a table with a line for each backend: its name, and {FAMILY}"
+
 FORM = '{ value = 1.5, unit = "GHz", source = "where it was read", date = "2024-01-27" }'
 
 
@@ -177,6 +183,8 @@ def _explain(error: ErrorDetails) -> str:
         )
     if error["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}:
         return f"the key {where} is missing"
+    if loc[0] == "kernels":
+        return f"{where} is {error['input']!r}, allowed is {FAMILY if len(loc) > 1 else KERNELS}"
     if error["type"] == "dataclass_type":
         table = str(next((part for part in reversed(loc) if isinstance(part, str)), ""))
         expected = "a table" if table in _TABLES else f"a number with its origin: {FORM}"
@@ -214,5 +222,14 @@ def _problems(profile: DeviceProfile) -> Iterator[str]:
             yield f"{where}.date is {quantity.date!r}, allowed is '2024', '2024-01', '2024-01-27' or 'read 2024-01'"
         if key["unit"] in {"cores", "threads"} and quantity.value != int(quantity.value):
             yield f"{where}.value is {quantity.value}, allowed is a whole number"
+    yield from _misnamed(profile.kernels)
     if profile.memory.reserved.value >= profile.memory.total.value:
         yield f"memory.reserved is {profile.memory.reserved.value} MiB, allowed is less than memory.total"
+
+
+def _misnamed(kernels: Mapping[str, str]) -> Iterator[str]:
+    for backend, family in kernels.items():
+        if not NAME.match(backend):
+            yield f"kernels has the key {backend!r}, allowed is the name of a backend: {LETTERS}"
+        if not NAME.match(family):
+            yield f"kernels.{backend} is {family!r}, allowed is {FAMILY}"

@@ -177,6 +177,8 @@ class Measurement:
             and once for a variant, runtime, processor and number of threads; empty when it has none.
         operators_problem: Why they could not be read, else "".
         notes: What the backend says of what its runtime made of the variant, and of what these figures hold.
+        also_imports: A module that the process held besides the runtime and that a device does without, so that
+            `baseline_rss_bytes`, `peak_rss_bytes`, `load_ns` and `first_run_ns` are not comparable; "" for none.
     """
 
     threads: int
@@ -196,6 +198,7 @@ class Measurement:
     operators: tuple[OperatorTime, ...] = ()
     operators_problem: str = ""
     notes: tuple[str, ...] = ()
+    also_imports: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

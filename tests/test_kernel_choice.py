@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from harness.contributions import AVAILABLE, Availability, Backend
+from harness.contributions import AVAILABLE, Availability, Backend, GraphReader
 from harness.errors import UnknownNameError, UsageError
 from harness.estimate.family import FAMILIES
-from harness.kernel_choice import choose_kernels, known_families
+from harness.kernel_choice import choose_kernels, kernels_of_backends, known_families
 from harness.profile import Calibration, DeviceProfile
 from harness.profile_file import builtin_folder, load_profiles
 
-BOARD = replace(load_profiles([builtin_folder()])["rpi4"], calibrations=(), power=None)
+BOARD = replace(load_profiles([builtin_folder()])["rpi4"], calibrations=(), power=None, kernels={})
 
 
 def calibrated(*families: str) -> DeviceProfile:
@@ -32,8 +32,9 @@ def calibrated(*families: str) -> DeviceProfile:
 def backend(name: str, family: str = "", *, installed: bool = True, **more: Any) -> Backend:
     available = AVAILABLE if installed else Availability(ok=False, reason="not installed")
     return Backend(
-        name=name, summary="", reads=("file",), prepare=lambda: None, open=lambda path, options: None,
-        kernel_family={"aarch64": family} if family else {}, available=lambda: available, **more,
+        name=name, summary="", prepare=lambda: None, open=lambda path, options: None,
+        kernel_family={"aarch64": family} if family else {}, available=lambda: available,
+        **{"reads": ("file",), **more},
     )  # fmt: skip
 
 
@@ -87,3 +88,70 @@ def test_an_accelerator_brings_the_backend_that_drives_it(make_host) -> None:
 def test_an_accelerator_that_the_device_lacks_is_refused(make_host) -> None:
     with pytest.raises(UsageError, match="rpi4 has no abacus"):
         choose_kernels("abacus", BOARD, make_host(backends=[backend("driver", accelerator="abacus")]))
+
+
+def reader(format_name: str, *suffixes: str) -> GraphReader:
+    return GraphReader(format=format_name, suffixes=suffixes, read=lambda path: None, content_sha256=lambda path: "")
+
+
+def test_a_file_of_one_runtime_is_estimated_in_its_kernels_calibrated_or_not(make_host) -> None:
+    host = make_host(
+        backends=[backend("other", "slow"), backend("owner", "swift", reads=("own",))],
+        graph_readers=[reader("own", ".own"), reader("file", ".file")],
+    )
+    found = choose_kernels(None, calibrated("quick"), host, ".own")
+    assert (found.family, found.why) == ("swift", "that of owner, which runs .own files")
+
+
+def test_a_file_that_runtimes_with_the_same_kernels_run_is_estimated_in_them(make_host) -> None:
+    host = make_host(
+        backends=[backend("one", "swift"), backend("two", "swift")], graph_readers=[reader("file", ".file")]
+    )
+    assert choose_kernels(None, calibrated("quick"), host, ".file").family == "swift"
+
+
+@pytest.mark.parametrize("suffix", [".file", ".other", ""])
+def test_a_file_that_several_kernels_run_or_none_gets_what_is_calibrated(make_host, suffix: str) -> None:
+    host = make_host(
+        backends=[backend("one", "swift"), backend("two", "slow")], graph_readers=[reader("file", ".file")]
+    )
+    assert choose_kernels(None, calibrated("quick"), host, suffix).family == "quick"
+
+
+def test_a_backend_that_drives_an_accelerator_takes_no_part_in_the_choice_by_format(make_host) -> None:
+    host = make_host(
+        backends=[backend("one", "swift"), backend("z", accelerator="abacus")], graph_readers=[reader("file", ".file")]
+    )
+    assert choose_kernels(None, BOARD, host, ".file").family == "swift"
+
+
+def test_the_kernels_that_the_device_names_for_the_runtime_of_a_file_are_taken(make_host) -> None:
+    host = make_host(backends=[backend("one", "swift")], graph_readers=[reader("file", ".file")])
+    board = replace(BOARD, kernels={"one": "quick"})
+    assert choose_kernels(None, board, host, ".file").family == "quick"
+
+
+def test_each_backend_is_told_with_its_kernels_who_named_them_and_what_is_calibrated(make_host) -> None:
+    host = make_host(backends=[backend("one", "slow"), backend("two", "quick"), backend("z", accelerator="abacus")])
+    board = replace(calibrated("quick"), kernels={"one": "swift", "absent": "quick"})
+    told = {each.backend: (each.family, each.named_by, each.calibrated, each.installed)
+            for each in kernels_of_backends(board, host)}  # fmt: skip
+    assert told == {
+        "one": ("swift", "profile", (), True),
+        "two": ("quick", "backend", ("fp32",), True),
+        "absent": ("quick", "profile", ("fp32",), False),
+    }
+
+
+def test_a_backend_without_kernels_for_the_device_is_told_with_its_stand_in_or_with_none(make_host) -> None:
+    elsewhere = replace(backend("one"), kernel_family={"x86_64": "slow"})
+    host = make_host(backends=[elsewhere, backend("two")])
+    told = {each.backend: (each.family, each.named_by) for each in kernels_of_backends(calibrated("quick"), host)}
+    assert told == {"one": ("quick", "calibration"), "two": ("", "")}
+    (first, _) = kernels_of_backends(BOARD, host)
+    assert (first.family, first.named_by) == ("", "")
+
+
+def test_kernels_that_only_the_profile_names_can_be_asked_for(make_host) -> None:
+    board = replace(BOARD, kernels={"absent": "abacus-kernels"})
+    assert choose_kernels("abacus-kernels", board, make_host()).family == "abacus-kernels"

@@ -81,6 +81,34 @@ def test_the_kernel_family_of_the_device_is_what_is_estimated() -> None:
     assert found.kind == "estimated"
 
 
+def test_the_kernels_that_the_device_names_for_a_backend_come_before_those_that_it_names_itself() -> None:
+    board = Device(profile=replace(BOARD, kernels={"engine": "armnn"}), threads=None)
+    found = predict(GRAPH, backend(kernel_family={"aarch64": "xnnpack"}), board)
+    assert found == estimate(GRAPH, BOARD, kernel_family="armnn", threads=None)
+
+
+def test_a_device_may_name_kernels_of_a_backend_that_names_none() -> None:
+    board = Device(profile=replace(BOARD, kernels={"engine": "armnn"}), threads=None)
+    assert isinstance(predict(GRAPH, backend(kernel_family={}), board), Estimate)
+
+
+@pytest.mark.parametrize(
+    ("family", "state"), [("tflite-xnnpack", "calibrated by 15 published models on rpi4"), ("mlas", "uncalibrated: ")]
+)
+def test_an_estimate_names_its_kernels_and_says_whether_they_are_calibrated(family: str, state: str) -> None:
+    found = predict(GRAPH, backend(kernel_family={"aarch64": family}), device())
+    assert isinstance(found, Estimate)
+    assert found.kernel_family == family
+    assert state in found.basis
+    assert family in found.basis
+
+
+def test_what_is_simulated_assumes_no_kernels_of_a_processor() -> None:
+    found = predict(GRAPH, backend(accelerator="abacus", simulate=simulated), device(accelerator("a1", optional=False)))
+    assert isinstance(found, Estimate)
+    assert found.kernel_family == ""
+
+
 def test_a_backend_for_other_devices_is_estimated_in_the_kernels_that_the_device_is_calibrated_for_and_says_so() -> (
     None
 ):
@@ -98,6 +126,7 @@ def test_no_kernel_family_for_the_device_is_a_failure_and_no_skip(families: dict
     assert (found.stage, found.reason) == ("estimate", "")
     assert "no kernel family for aarch64" in found.error
     assert named in found.error
+    assert "below [kernels] in a profile of your own" in found.hint
 
 
 def test_a_row_without_an_estimate_stays_measured(tmp_path: Path, plugins_folder: Path, cache: Path) -> None:

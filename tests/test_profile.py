@@ -86,6 +86,45 @@ def test_a_value_that_makes_no_sense_is_refused_by_key(tmp_path: Path, text: str
     assert "llow" in message or "nput should" in message
 
 
+def with_kernels(text: str, lines: str) -> str:
+    """The profile with another table of kernels."""
+    found, count = re.subn(r"^\[kernels\]\n(.+\n)+", f"[kernels]\n{lines}\n", text, flags=re.MULTILINE)
+    assert count == 1
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("swift = 5", "kernels.swift is 5"),
+        ('swift = ""', "kernels.swift is ''"),
+        ('swift = "Quick Kernels"', "kernels.swift is 'Quick Kernels'"),
+        ("swift = []", "kernels.swift is []"),
+        ('"Swift Runtime" = "quick"', "kernels has the key 'Swift Runtime'"),
+    ],
+)
+def test_kernels_that_are_no_name_are_refused_with_what_is_allowed(
+    tmp_path: Path, text: str, line: str, said: str
+) -> None:
+    message = refused(tmp_path, with_kernels(text, line))
+    assert said in message
+    assert "allowed is the name of a" in message
+
+
+def test_kernels_that_are_no_table_are_refused_with_the_form_that_is_allowed(tmp_path: Path, text: str) -> None:
+    message = refused(tmp_path, 'kernels = "quick"\n' + re.sub(r"^\[kernels\]\n(.+\n)+", "", text, flags=re.MULTILINE))
+    assert "kernels is 'quick', allowed is a table with a line for each backend" in message
+
+
+def test_the_profile_has_the_last_word_about_whose_kernels_compute(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(with_kernels(text, 'swift = "quick"'), encoding="utf-8")
+    profile = load_profile(path)
+    assert profile.kernel_family("swift", {"aarch64": "slow"}) == "quick"
+    assert profile.kernel_family("other", {"aarch64": "slow"}) == "slow"
+    assert profile.kernel_family("other", {"x86_64": "slow"}) is None
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path, text: str) -> None:
     message = refused(tmp_path, text.replace("memcpy =", "memcopy ="))
     assert "memory.memcopy" in message

@@ -132,6 +132,21 @@ def test_big_and_little_cores_are_clusters_with_names_of_their_own() -> None:
         assert len({c.name for c in profile.clusters}) == len(profile.clusters)
 
 
+def test_every_64_bit_arm_device_names_the_kernels_of_every_runtime_and_the_same_ones() -> None:
+    tables = {name: dict(each.kernels) for name, each in load_profiles([builtin_folder()]).items()}
+    arm = [tables[name] for name, each in load_profiles([builtin_folder()]).items() if each.isa == "aarch64"]
+    assert all(table == arm[0] for table in arm)
+    assert arm[0] == {
+        "litert": "tflite-xnnpack", "executorch": "tflite-xnnpack", "onnxruntime": "mlas", "openvino": "armnn",
+        "torch": "torch", "tract": "tract",
+    }  # fmt: skip
+
+
+def test_a_microcontroller_names_no_kernels_since_no_runtime_here_runs_there() -> None:
+    known = load_profiles([builtin_folder()])
+    assert all(not known[name].kernels for name in MICROCONTROLLERS)
+
+
 def test_calibration_devices_are_no_profiles() -> None:
     profiles, devices = load_profiles([builtin_folder()]), load_profiles([DEVICES])
     assert devices

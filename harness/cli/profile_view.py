@@ -15,16 +15,20 @@ from harness.profile import Quantity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from harness.kernel_choice import BackendKernels
     from harness.profile import DeviceProfile
 
 INDENT = "  "
 WIDEST_PROSE = 110
+NAMED_BY = {"calibration": "nobody: a stand-in"}
 IN_TITLE = frozenset({"name", "core", "family", "precision"})
 """Keys that the title of their section shows."""
 
 
-def print_profile(profile: DeviceProfile, families: Sequence[Mapping[str, Any]]) -> None:
-    """Print a profile, and what is known of each kernel family on it."""
+def print_profile(
+    profile: DeviceProfile, backends: Sequence[BackendKernels], families: Sequence[Mapping[str, Any]]
+) -> None:
+    """Print a profile, whose kernels each backend uses on it, and what is known of each kernel family there."""
     click.echo(f"{profile.name}: {profile.title}")
     print_text(profile.summary)
     if profile.note:
@@ -37,8 +41,22 @@ def print_profile(profile: DeviceProfile, families: Sequence[Mapping[str, Any]])
             print_text(title)
             click.echo("\n".join(lines), nl=bool(lines))
     click.echo()
+    print_text(f"kernels that an estimate assumes for each backend on {profile.name}")
+    print_table([_used(each) for each in backends])
+    click.echo()
     print_text("kernel families, with what was published of them here")
     print_table([_known(line) for line in families])
+
+
+def _used(each: BackendKernels) -> Mapping[str, str]:
+    uncalibrated = "uncalibrated" if each.family else "–"
+    return {
+        "backend": each.backend,
+        "family": each.family or "none: no estimate",
+        "named by": NAMED_BY.get(each.named_by, each.named_by) or "–",
+        "calibrated here": ", ".join(each.calibrated) or uncalibrated,
+        "installed": "yes" if each.installed else "no",
+    }
 
 
 def _known(line: Mapping[str, Any]) -> Mapping[str, Any]:

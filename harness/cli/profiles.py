@@ -70,15 +70,16 @@ def show(*, name: str, as_json: bool, sources: tuple[str, ...], block: tuple[str
     from dataclasses import asdict
 
     from harness.cli.profile_view import print_profile
+    from harness.kernel_choice import kernels_of_backends
     from harness.profile_file import resolve_profile
 
     host = load_plugins(sources, block)
     profile = resolve_profile(name, _known(host))
-    families = _families(profile, host)
+    backends, families = kernels_of_backends(profile, host), _families(profile, host)
     if as_json:
-        print_json({**asdict(profile), "kernel_families": families})
+        print_json({**asdict(profile), "backends": [asdict(each) for each in backends], "kernel_families": families})
         return
-    print_profile(profile, families)
+    print_profile(profile, backends, families)
 
 
 @click.command()

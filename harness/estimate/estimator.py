@@ -107,6 +107,7 @@ def estimate(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, thre
         fits=verdict,
         unmodelled=unmodelled,
         precision=priced.precision,
+        kernel_family=kernel_family,
         pair_factor90=(factor if priced.own else _mixed(priced, "pair_factor90")) * widened,
         gain_factor90=(factor if priced.own else _mixed(priced, "gain_factor90")) * widened,
     )

@@ -35,6 +35,8 @@ class Estimate:
         pair_factor90: 90 % factor of the ratio to another estimate of this device and kernel family; `gain_factor90`
             that to one of another precision.
         accelerator: Name of the accelerator and whether it is an option, for simulated estimates.
+        kernel_family: Kernels that are assumed to compute; `basis` says whether they are calibrated on the device.
+            "" for simulated estimates, and in records that do not have it.
     """
 
     kind: Literal["estimated", "simulated"]
@@ -54,3 +56,4 @@ class Estimate:
     precision: str = "fp32"
     pair_factor90: float = 3.0
     gain_factor90: float = 3.0
+    kernel_family: str = ""

@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.export.column import Column, Kind, Type, Value, rows
+from harness.report.deviation import deviation_of, differs
 
 if TYPE_CHECKING:
     from harness.export.stored_run import StoredCell
@@ -96,6 +97,11 @@ def _steps(cell: StoredCell) -> str:
     return " → ".join(step.name for step in cell.record.variant.lineage) if cell.record.variant else ""
 
 
+def _agrees(cell: StoredCell) -> bool | None:
+    found = deviation_of(cell.row) if cell.row else None
+    return None if found is None or (found.agrees is None and not differs(found)) else not differs(found)
+
+
 def _build_s(cell: StoredCell) -> float | None:
     return math.fsum(step.seconds for step in cell.record.variant.lineage) if cell.record.variant else None
 
@@ -157,6 +163,8 @@ _MEASURED = (
             _at("row.host_memory_bytes"), "measured"),
     _column("measured_peak_rss_bytes", "integer", "peak resident memory of the process", _timed("peak_rss_bytes"),
             "measured"),
+    _column("measured_base_memory_bytes", "integer", "resident memory of the process with only the runtime loaded",
+            _at("row.base_memory_bytes"), "measured"),
     _column("measured_load_ns", "integer", "opening the variant, the runtime already imported", _at("row.load_ns"),
             "measured"),
     _column("measured_first_run_ns", "integer", "the first inference", _at("row.first_run_ns"), "measured"),
@@ -180,9 +188,13 @@ def _prediction(of: Literal["estimated", "simulated"]) -> tuple[Column[StoredCel
         return tuple(one(f"{name}_{end}_{unit}", kind, text, f"{name}_{unit}.{end}") for end, text in ends)
 
     where = "on the profile's processor" if of == "estimated" else "on the profile's accelerator, imitated here"
-    special = [one("accelerator", "text", "the accelerator", "accelerator")] if of == "simulated" else []
+    whose = (
+        one("accelerator", "text", "the accelerator", "accelerator")
+        if of == "simulated"
+        else one("kernel_family", "text", "kernels that are assumed to compute", "kernel_family")
+    )
     return (
-        *special,
+        whose,
         *interval("latency", "ms", "real", f"time of one inference {where}: median"),
         *interval("peak_memory", "bytes", "integer", "peak memory: median"),
         *interval("flash", "bytes", "integer", "program memory of a microcontroller: median"),
@@ -218,6 +230,13 @@ _QUALITY = (
             _at("row.quality.kl_mean"), "scored"),
     _column("max_abs_error", "real", "largest difference of an output from the reference",
             _at("row.quality.max_abs_error"), "scored"),
+    _column("deviation", "real", "largest difference of an output from that of the framework, over its largest value",
+            _at("row.quality.deviation.largest"), "scored"),
+    _column("deviation_tolerance", "real", "what is allowed of it; none where accuracy alone can tell",
+            _at("row.quality.deviation.tolerance"), "scored"),
+    _column("deviation_agrees", "flag", "whether it is within that, and all outputs are finite", _agrees, "scored"),
+    _column("deviation_reference", "text", "recipe and runtime that it was taken from",
+            _at("row.quality.deviation.reference"), "scored"),
     _column("quality_reference", "text", "the reference", _at("row.quality.reference"), "scored"),
     _column("quality_data", "text", "the data", _at("row.quality.data"), "scored"),
 )  # fmt: skip
@@ -239,6 +258,10 @@ _VARIANT = (
 
 _WORDS = (
     _column("notes", "text", "what a reader must know of this line", _joined("row.notes"), "said"),
+    _column("runtime_notes", "text", "what the backend says its runtime made of the variant",
+            _joined("row.runtime_notes"), "said"),
+    _column("also_imports", "text", "what the process held besides the runtime: memory and start-up are not comparable",
+            _at("row.also_imports"), "said"),
     _column("why_not_faster", "text", "what keeps it from being faster than its baseline",
             lambda cell: " ".join(reason.text for reason in cell.record.why), "said"),
     _column("failure_stage", "text", "where it was skipped or failed", _at("record.failure.stage"), "said"),

@@ -328,4 +328,5 @@ def _measurement(group: _Group, name: str, stopped: str, identity: str) -> Measu
         operators=group.operators.get(name, ()),
         operators_problem=group.operator_problems.get(name, ""),
         notes=group.notes.get(name, ()),
+        also_imports=taken[0].facts["also_imports"],
     )

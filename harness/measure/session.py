@@ -52,7 +52,11 @@ class SessionSlot:
         import numpy as np  # noqa: F401 - the harness's own needs are not the variant's memory
 
         gc.freeze()  # what exists by now stays: the collector need not look at it again
-        return {"baseline_rss_bytes": rss_bytes(), "peak_marked": mark_peak()}
+        return {
+            "baseline_rss_bytes": rss_bytes(),
+            "peak_marked": mark_peak(),
+            "also_imports": self.backend.also_imports,
+        }
 
     def open(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Open a variant and run it once."""

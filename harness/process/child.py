@@ -61,6 +61,7 @@ def _handlers() -> Mapping[str, Handler]:
         "rest": opened.rest,
         "score": opened.score,
         "operators": opened.operators,
+        "notes": opened.notes,
         "close": opened.close,
         "sweep_prepare": sweep.prepare,
         "sweep_open": sweep.open,

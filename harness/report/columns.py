@@ -265,7 +265,9 @@ def _memory(row: Row) -> Cell:
 
 
 def _host_memory(row: Row) -> Cell:
-    return Cell(value=units.size(row.host_memory_bytes), order=row.host_memory_bytes) if row.host_memory_bytes else DASH
+    if not row.host_memory_bytes:
+        return DASH
+    return Cell(value=units.size(row.host_memory_bytes), detail=_beside(row), order=row.host_memory_bytes)
 
 
 def _download(row: Row) -> Cell:
@@ -283,9 +285,14 @@ def _start(row: Row) -> Cell:
         return DASH
     return Cell(
         value=units.quantity(row.load_ns / 1e6, "ms"),
-        detail=f"+ {units.quantity(row.first_run_ns / 1e6, 'ms')}",
+        detail=" ".join(part for part in (f"+ {units.quantity(row.first_run_ns / 1e6, 'ms')}", _beside(row)) if part),
         order=row.load_ns,
     )
+
+
+def _beside(row: Row) -> str:
+    """What else the process held; a note of the row says what follows from it."""
+    return f"(with {row.also_imports})" if row.also_imports else ""
 
 
 def _simulated(row: Row) -> Kind:

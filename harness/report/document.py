@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.report.choice import Axes, choose_axes, mark_front
+from harness.report.deviation import warnings
 from harness.report.goals import Goals
 from harness.report.method import Method, describe_method
 from harness.report.missing import MissingGroup, group_missing
@@ -39,6 +40,7 @@ class Section:
 
     Attributes:
         axes: What rows are compared in for Pareto marks and recommendation.
+        warnings: What must be read before any number: rows that compute something else than the framework.
         rows: Cells with numbers, fastest on `axes` first.
         notes: What holds for every row.
         timed_notes: What holds for every row that was timed here.
@@ -60,6 +62,7 @@ class Section:
     data: tuple[str, ...]
     origins: tuple[Origin, ...]
     missing: tuple[MissingGroup, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +110,12 @@ def _section(model: str, profile: str, records: Sequence[Record], goals: Goals) 
     timed = tuple(note for note in _shared_notes([row for row in rows if row.host]) if note not in shared)
     own = [replace(row, notes=tuple(note for note in row.notes if note not in shared + timed)) for row in rows]
     marked = mark_front(own, axes)
+    recommendation = recommend(marked, axes, profile, goals)
     return Section(
         model=model,
         profile=profile,
         axes=axes,
-        recommendation=recommend(marked, axes, profile, goals),
+        recommendation=recommendation,
         rows=marked,
         notes=shared,
         timed_notes=timed,
@@ -120,6 +124,7 @@ def _section(model: str, profile: str, records: Sequence[Record], goals: Goals) 
         data=_data(rows),
         origins=_origins(marked),
         missing=group_missing(records),
+        warnings=warnings(marked, recommendation.row or recommendation.nearest),
     )
 
 

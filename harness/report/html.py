@@ -17,6 +17,7 @@ from harness.report.lineage import Lineage, lineages
 from harness.report.operators import Breakdowns, breakdowns
 from harness.report.plain import plain
 from harness.report.robustness import RobustnessTable, robustness
+from harness.report.runtimes import Runtimes, runtimes
 from harness.report.table import PAGE_ROWS, as_script, lay_out
 from harness.report.why import Explained, explained
 
@@ -77,6 +78,7 @@ class View:
     table: Table | None
     picture: str
     explained: tuple[Explained, ...]
+    runtimes: Runtimes | None
     robustness: RobustnessTable | None
     breakdowns: Breakdowns | None
     lineages: tuple[Lineage, ...]
@@ -171,6 +173,7 @@ def _view(number: int, section: Section, report: Report, *, drawn: bool) -> View
         table=lay_out(section, every_bar=rows <= LARGE) if section.rows else None,
         picture=_picture(section, STILL // sections, still=number <= PICTURES) if drawn else "",
         explained=explained(told),
+        runtimes=runtimes(section),
         robustness=robustness(told),
         breakdowns=breakdowns(told),
         lineages=lineages(told),

@@ -14,13 +14,13 @@ from harness.report.markdown_text import escape, folded
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from harness.report.document import Report
+    from harness.report.document import Report, Section
 
 __all__ = ("escape", "markdown_files", "render_markdown")
 
 EXPENDABLE = (
-    "lineage", "operators", "robustness", "why", "noise", "missing", "words", "others", "table", "notes", "sure",
-    "method", "heading", "answers",
+    "lineage", "runtimes", "operators", "robustness", "why", "noise", "missing", "words", "others", "table", "notes",
+    "sure", "method", "heading", "answers",
 )  # fmt: skip
 """What goes first where a report is too long for GitHub."""
 
@@ -76,20 +76,25 @@ def _blocks(report: Report, pictures: Mapping[int, str], problem: str) -> Iterat
 
 
 def _answers(report: Report) -> Block:
-    lines = [
-        line
-        for section in report.sections
-        for line in (f"**{escape(prose.heading(section))}.** {escape(section.recommendation.sentence)}", "")
-    ]
-    run = f"Benchmark {escape(report.run)}: " if report.run else "Benchmark: "
-    told = (f"*{run}{escape(prose.outcomes(report))}.*", "")
+    answers = [tuple(_answer(section)) for section in report.sections]
+    lines = [line for told in answers for line in told]
+    name = f"Benchmark {escape(report.run)}: " if report.run else "Benchmark: "
+    run = (f"*{name}{escape(prose.outcomes(report))}.*", "")
     hidden = max(0, len(report.sections) - FEW_ANSWERS)
     return Block(
         kind="answers",
         what=f"{hidden:,} answers" if hidden else "answers",
-        lines=(*lines, *told),
-        brief=(*lines[: 2 * FEW_ANSWERS], *told),
+        lines=(*lines, *run),
+        brief=(*(line for told in answers[:FEW_ANSWERS] for line in told), *run),
     )
+
+
+def _answer(section: Section) -> Iterator[str]:
+    yield f"**{escape(prose.heading(section))}.** {escape(section.recommendation.sentence)}"
+    yield ""
+    for warning in section.warnings:
+        yield f"> **Warning:** {escape(warning)}"
+        yield ""
 
 
 def _method(report: Report) -> Iterator[str]:

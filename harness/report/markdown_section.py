@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from harness.report import prose
-from harness.report.columns import Cell, Column, columns, rows_scored
+from harness.report.columns import Column, columns, rows_scored
 from harness.report.markdown_blocks import Block
-from harness.report.markdown_text import escape, folded
+from harness.report.markdown_runtimes import runtime_block
+from harness.report.markdown_text import cell_text, escape, folded
 from harness.report.operators import NOTE, Breakdown, breakdown, summary
 from harness.report.robustness import RobustnessTable, robustness
 from harness.report.why import Explained, explained
@@ -24,9 +24,6 @@ FEW_ROWS = 40
 
 FEW_NOTES = 8
 """More notes than this are folded."""
-
-NO_BREAK = "\u00a0"
-NUMBER = re.compile(r"\d")
 
 FIRST = frozenset({"host", "device", "quality", "speed", "drop", "download"})
 """Columns that GitHub has room for; the others are folded."""
@@ -48,6 +45,7 @@ def section_blocks(section: Section, picture: str) -> Iterator[Block]:
         yield Block(kind="sure", what=f"how sure the answer for {where} is", lines=tuple(lines))
     if section.rows:
         yield from _tables(section)
+        yield from runtime_block(section)
         yield from some("why", f"why variants are not faster ({where})", _why(section))
         yield from some("robustness", f"quality under corrupted inputs ({where})", _robustness(section))
         yield from some("operators", f"where the time goes ({where})", _operators(section))
@@ -103,7 +101,7 @@ def _rows(section: Section, shown: Sequence[Column]) -> Iterator[str]:
     yield f"| variant | backend | {' | '.join(_title(column, section) for column in shown)} |"
     yield f"|---|---|{'--:|' * len(shown)}"
     for row in section.rows:
-        cells = [_cell(column.cell(row)) for column in shown]
+        cells = [cell_text(column.cell(row)) for column in shown]
         yield f"| {_name(row, numbers)} | {escape(row.backend)} | {' | '.join(cells)} |"
 
 
@@ -129,12 +127,6 @@ def _below(section: Section, numbers: Mapping[str, int], empty: Sequence[str]) -
     else:
         yield from lines
         yield ""
-
-
-def _cell(cell: Cell) -> str:
-    """The number with its interval below it; neither is broken over lines, as words may be."""
-    parts = (escape(part) for part in (cell.value, cell.detail, cell.kind) if part)
-    return "<br>".join(part.replace(" ", NO_BREAK) if NUMBER.search(part) else part for part in parts)
 
 
 def _title(column: Column, section: Section) -> str:

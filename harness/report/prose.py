@@ -35,6 +35,14 @@ WORDS = (
     ),
     ("faster, slower", "The 95 % interval of the ratio to the baseline of the same backend excludes 1."),
     (
+        "agrees, DIFFERS",
+        (
+            "The largest difference of an output from that of the framework that the network was written in, over all"
+            " test rows and as a share of that output's largest value, is within what is allowed or not: 1e-03 in"
+            " float32, more where a technique says so. Integers are allowed any: there accuracy tells."
+        ),
+    ),
+    (
         "points lost",
         (
             "Accuracy of the baseline less that of the row over the same test rows, in points, with the paired 95 %"
@@ -67,6 +75,7 @@ WORDS = (
 
 WHY = "Why is it not faster?"
 ROBUSTNESS = "Quality under corrupted inputs"
+RUNTIMES = "Runtimes side by side"
 
 MOSTLY = 0.95
 """Share of parameters that are not zero above which zeros are worth no word: rounding to int8 makes some."""
@@ -163,6 +172,18 @@ def robustness_words(n: int) -> str:
         f"Each corruption was applied to {n:,} test rows. In brackets the points gained on the baseline under the same"
         " corruption, with the paired 95 % interval."
     )
+
+
+def compared_with(references: Sequence[str]) -> str:
+    """What the outputs of runtimes were held against."""
+    if not references:
+        return "No outputs were compared with the framework's own: that needs its backend among the runtimes of a run."
+    return f"Outputs are compared with those of {_listed(references)}, over every test row."
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = names if len(names) <= 3 else [*names[:2], f"{len(names) - 2} more"]
+    return ", ".join(shown) if len(shown) < 2 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def told_before(origin: Origin, told: Sequence[Origin]) -> tuple[Origin | None, int]:

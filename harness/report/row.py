@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.measure.statistics import LatencySummary, RatioSummary, ratio, summarise
+from harness.report.deviation import differs, remark
 
 if TYPE_CHECKING:
     from harness.estimate.interval import Estimate
@@ -41,6 +42,10 @@ class Row:
         host_memory_bytes: Peak resident memory less what the process held with only the runtime loaded.
         host_energy: What a meter of this machine read, None without one.
         estimate: What is predicted for the profile.
+        threads: The thread budget, and `threads_reported` what the runtime says it uses, where that can be read back.
+        base_memory_bytes: What the process held with only the runtime loaded.
+        also_imports: What it held besides, that a device does without; memory and start-up are not comparable then.
+        runtime_notes: What the backend says of what its runtime made of the variant.
         notes: What a reader must know of this row alone.
         why: What keeps it from being faster than the baseline of its backend, here and on the device.
         operators: Where its time goes here, by the runtime's own profiler; empty when it has none.
@@ -61,6 +66,11 @@ class Row:
     quality: Quality | None
     variant: Variant | None
     notes: tuple[str, ...]
+    threads: int | None = None
+    threads_reported: int | None = None
+    base_memory_bytes: int | None = None
+    also_imports: str = ""
+    runtime_notes: tuple[str, ...] = ()
     why: tuple[Reason, ...] = ()
     operators: tuple[OperatorTime, ...] = ()
 
@@ -104,6 +114,11 @@ def _row(record: Record, baseline: Measurement | None) -> Row:
         quality=record.quality,
         variant=record.variant,
         notes=tuple(_notes(record, timed, host)),
+        threads=timed.threads if timed else None,
+        threads_reported=timed.threads_reported if timed else None,
+        base_memory_bytes=timed.baseline_rss_bytes if timed else None,
+        also_imports=timed.also_imports if timed else "",
+        runtime_notes=timed.notes if timed else (),
         why=record.why,
         operators=timed.operators if timed else (),
     )
@@ -127,23 +142,36 @@ def _above_runtime(measurement: Measurement | None) -> int | None:
 
 
 def _notes(record: Record, timed: Measurement | None, host: LatencySummary | None) -> Iterable[str]:
-    if timed and host is None:
-        yield "its samples cannot be read: measure it again"
-    if host and host.processes == 1:
-        yield "timed in one process only: the interval knows nothing of the spread between processes"
-    if timed and timed.threads_reported not in (None, timed.threads):
-        yield f"the runtime reports {timed.threads_reported} threads, the budget was {timed.threads}"
-    if timed and timed.stopped == "budget":
-        yield "timing stopped at its budget, before the interval was as narrow as asked for"
-    if timed and timed.energy:
-        yield _energy_note(timed.energy)
-    if timed and timed.operators_problem:
-        yield f"the times of its operators could not be read: {timed.operators_problem}"
-    estimate = record.estimate
+    quality, estimate = record.quality, record.estimate
+    if quality and quality.deviation and differs(quality.deviation):
+        yield remark(quality.deviation)
+    if timed:
+        yield from _timing_notes(timed, host)
     if estimate:
         yield from _estimate_notes(estimate)
-    if record.quality and record.quality.note:
-        yield record.quality.note
+    if quality and quality.note:
+        yield quality.note
+
+
+def _timing_notes(timed: Measurement, host: LatencySummary | None) -> Iterable[str]:
+    if host is None:
+        yield "its samples cannot be read: measure it again"
+    elif host.processes == 1:
+        yield "timed in one process only: the interval knows nothing of the spread between processes"
+    if timed.threads_reported not in (None, timed.threads):
+        several = "" if timed.threads_reported == 1 else "s"
+        yield f"the runtime reports {timed.threads_reported} thread{several}, the budget was {timed.threads}"
+    if timed.also_imports:
+        yield (
+            f"its process holds {timed.also_imports} besides the runtime, which a device does without: base memory and"
+            " start-up are not comparable with those of other runtimes"
+        )
+    if timed.stopped == "budget":
+        yield "timing stopped at its budget, before the interval was as narrow as asked for"
+    if timed.energy:
+        yield _energy_note(timed.energy)
+    if timed.operators_problem:
+        yield f"the times of its operators could not be read: {timed.operators_problem}"
 
 
 def _energy_note(reading: EnergyReading) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.report import noise as noise_words
 from harness.report import prose
+from harness.report.runtimes import outputs_told, runtimes
 from harness.report.terminal_table import BOLD, DIM, GREEN, RED, Ink, lay_out, legend, plain, table, wrap
 
 if TYPE_CHECKING:
@@ -36,11 +37,16 @@ def render_terminal(report: Report, width: int, colour: bool = False) -> str:  #
 def _section(section: Section, everywhere: list[str], width: int, ink: Ink) -> Iterator[str]:
     yield ink(BOLD, plain(prose.heading(section)))
     yield from (ink(GREEN, line) for line in wrap(section.recommendation.sentence, width))
+    for warning in section.warnings:
+        yield from wrap(f"WARNING: {warning}", width, indent="  ", first=ink(RED, "WARNING:"))
     for doubt in section.recommendation.sure[:MOST_DOUBTS]:
         yield from wrap(f"- {doubt}", width, indent="  ")
     if section.rows:
         yield ""
         yield from table(lay_out(section, width), ink, width)
+    found = runtimes(section)
+    for line in outputs_told(found) if found else ():
+        yield from wrap(line, width, indent="  ")
     for note in section.notes:
         yield from wrap(f"All rows: {note}", width, indent="  ")
     for basis in section.bases:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -261,6 +262,8 @@ class BackendConformance(PluginConformance):
         session.close()
         if backend.operators is not None:
             backend.operators(variant, options_for(backend, subject.inputs), subject.inputs, 1)
+        if backend.notes is not None:
+            backend.notes(variant, options_for(backend, subject.inputs))
         assert files_in(variant.parent) == before, "opening a variant changes it, or leaves files beside it"
         assert not files_in(here), f"opening a variant leaves {', '.join(files_in(here))} in the current folder"
 
@@ -280,6 +283,28 @@ class BackendConformance(PluginConformance):
                 f"{who}: precision {operator.precision!r}"
             )
         assert sum(operator.ns for operator in found) > 0, "all operators together take no time"
+
+    def test_its_notes_are_lines_and_change_nothing(
+        self, subject: BackendSubject, backend: Backend, open_session: Callable[[], Session]
+    ) -> None:
+        if backend.notes is None:
+            return
+        session = open_session()
+        before = outputs_for(session, subject.inputs)
+        found = backend.notes(subject.variant, options_for(backend, subject.inputs))
+        assert isinstance(found, (list, tuple)), f"notes of {backend.name} are {type(found).__name__}, not a sequence"
+        for note in found:
+            assert isinstance(note, str), f"a note of {backend.name} is {type(note).__name__}, not text"
+            assert note.strip(), f"{backend.name} notes an empty line"
+            assert len(note.splitlines()) == 1, f"{backend.name} notes several lines at once: {note!r}"
+        must_equal(before, copied(session), "outputs of a session that was open while notes were asked for")
+        must_equal(before, outputs_for(session, subject.inputs), "the same inputs after notes were asked for")
+
+    def test_what_it_also_imports_is_imported(self, backend: Backend) -> None:
+        wanted = backend.also_imports
+        assert not wanted or wanted in sys.modules, (
+            f"{backend.name} says that it also imports {wanted!r}, and preparing it imports no such module"
+        )
 
     def test_what_it_simulates_is_an_interval_or_a_refusal(self, subject: BackendSubject, backend: Backend) -> None:
         if backend.simulate is None:

@@ -181,6 +181,7 @@ def harness_backends() -> Iterable[Backend]:
         prepare=_prepare,
         open=open_session,
         operators=operators,
+        notes=notes,
         options=RunOptions,
         kernel_family={"aarch64": "fake", "x86_64": "fake"},
         available=lambda: Availability(ok=True),
@@ -352,6 +353,12 @@ def operators(path: Path, options: SessionOptions, inputs: tuple[Array, ...], re
     taken_ns = max(1, (time.perf_counter_ns() - started) // repeats)
     session.close()
     return (OperatorTime(name="product", kind="Product", does="compute", precision="fp32", ns=taken_ns),)
+
+
+def notes(path: Path, options: SessionOptions) -> tuple[str, ...]:  # noqa: ARG001 - the same for any options
+    """What becomes of the one product."""
+    classes, features = fake_network.load(path).weight.shape
+    return (f"one product of {classes} by {features} numbers takes all operators",)
 
 
 def render(report: Report) -> str:

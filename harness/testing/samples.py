@@ -205,7 +205,7 @@ def _estimate(ms: float) -> Estimate:
     return Estimate(
         kind="estimated", latency_ms=around(ms), peak_memory_bytes=around(24e6, 1.4), energy_mj=around(ms * 4.1),
         energy_above_idle_mj=around(ms * 1.6), threads=4, basis="physical prior", in_domain=True, fits="fits",
-        energy_basis="active power of the board",
+        energy_basis="active power of the board", kernel_family="fast",
     )  # fmt: skip
 
 

@@ -126,6 +126,8 @@ def _shape(graph: OpGraph, op: Operator) -> Finding:
 def _precision(graph: OpGraph, op: Operator) -> Finding:
     if op.kind == "dynamic_quantize" or op.scheme in {"dynamic", "weight-only"}:
         return Code.DYNAMIC_RANGE_ONLY, f"{word(op) or op.kind} is quantised {op.scheme or 'dynamic'}"
+    if op.kind == "cast" and op.precision in FLOAT:
+        return Code.NOT_QUANTISED, f"{word(op) or op.kind} converts {op.precision}"
     if op.precision not in INTEGER and _listed(op):
         small = [t.name for t in graph.weights_of(op) if t.precision in {"int8", "uint8", "int4"} and t.elements > 1]
         if small and op.macs and op.precision in FLOAT:

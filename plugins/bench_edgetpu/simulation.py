@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench_edgetpu.code import COMPILER
+from bench_edgetpu.code import COMPILER, Code
 from bench_edgetpu.gate import batch, judge
 from bench_edgetpu.latency import NEEDED, latency_ms, work_of
 from bench_edgetpu.partition import Partition, partition
 from bench_edgetpu.table import table
-from harness import Interval, OpGraph, Simulation, UnsupportedError
+from harness import Interval, OpGraph, Rejection, Simulation, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ def simulate(graph: OpGraph, facts: Mapping[str, Any]) -> Simulation:
     verdicts = judge(graph)
     cut = partition(graph, verdicts, float(facts["cache_bytes"]))
     batched = batch(graph)
-    rejections = batched or tuple(v.rejection() for v in verdicts if v.rejected)
+    rejections = batched or _by_cause([v for v in verdicts if v.rejected])
     if batched:
         basis = f"rules of {COMPILER}; nothing maps with a batch of more than one"
         return Simulation(latency_ms=None, energy_mj=None, basis=basis, rejections=rejections)
@@ -61,6 +61,13 @@ def simulate(graph: OpGraph, facts: Mapping[str, Any]) -> Simulation:
         basis=_basis(cut, [verdict for verdict in verdicts if verdict.unsure], power),
         table=table(verdicts),
     )
+
+
+def _by_cause(refused: Sequence[Verdict]) -> tuple[Rejection, ...]:
+    """Rejections in execution order, but weights that alone are quantised first: they are why what is beside them is in
+    float, and a file that turns its layout before the first layer has such an operator in front."""
+    ordered = sorted(refused, key=lambda verdict: verdict.code is not Code.DYNAMIC_RANGE_ONLY)
+    return tuple(verdict.rejection() for verdict in ordered)
 
 
 def _left(cut: Partition) -> str:

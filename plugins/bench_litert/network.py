@@ -44,6 +44,13 @@ class Value:
     tensor: Any
 
     @property
+    def free(self) -> tuple[int, ...]:
+        """Axes behind the first whose size the file leaves open; `shape` has 1 there."""
+        signature = self.tensor.shapeSignature
+        known = signature is not None and len(signature) == len(self.shape)
+        return tuple(axis for axis in range(1, len(self.shape)) if signature[axis] < 0) if known else ()
+
+    @property
     def quantised(self) -> bool:
         """Whether its integers stand for real numbers."""
         return self.scales > 0
@@ -77,6 +84,11 @@ class Network:
     values: tuple[Value, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @property
+    def open_shapes(self) -> bool:
+        """Whether an input has a free size behind the batch; a free batch is bound to 1, and all that follows of it."""
+        return any(self.values[index].free for index in self.inputs)
 
     def constant(self, index: int) -> bool:
         """Whether a tensor is known before the graph runs."""

@@ -112,9 +112,11 @@ def refined_kind(node: Node, emission: Emission) -> str:
 
 
 def shown_tensor(index: int, emission: Emission) -> Tensor:
-    """A tensor of the file as graphs show it, pictures channels second."""
+    """A tensor of the file as graphs show it, pictures channels second; -1 for a size that is left open."""
     value = emission.network.values[index]
-    shape = shown(value.shape) if index in emission.pictures else value.shape
+    free = value.free if emission.network.open_shapes else ()
+    shape = tuple(-1 if axis in free else size for axis, size in enumerate(value.shape))
+    shape = shown(shape) if index in emission.pictures else shape
     return Tensor(name=value.name, shape=shape, precision=value.precision, constant=value.constant)
 
 

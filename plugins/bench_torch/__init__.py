@@ -1,4 +1,5 @@
-"""PyTorch for bench: exported programs as a runtime, and the way from a live module to `pt2` and `onnx`.
+"""PyTorch for bench: exported programs and TorchScript as a runtime, the way from a live module to `pt2`, `torchscript`
+and `onnx`, int8 in TorchScript, and `--model` of files of both formats.
 
 Importing this package imports neither torch nor numpy; every callable below imports its work when it is called.
 """
@@ -7,13 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from bench_torch.model_files import SCRIPT_SUFFIXES, file_sources
 from harness import (
     Backend,
     BuildContext,
     Converter,
     GraphReader,
+    Implementation,
     Model,
     ModelSource,
     OperatorTime,
@@ -43,9 +46,13 @@ class TorchOptions:
 
     Attributes:
         compile: Compile it with TorchInductor first; needs a C++ compiler and takes tens of seconds at the first run.
+            A variant that is TorchScript, as those in int8 are, is refused.
+        engine: Library of 8-bit kernels for TorchScript in int8. `auto` is oneDNN on x86 processors with VNNI, where
+            torch's own choice, `x86`, leaves some depthwise convolutions to a slow kernel, and torch's own elsewhere.
     """
 
     compile: bool = False
+    engine: Literal["auto", "onednn", "x86", "fbgemm", "qnnpack"] = "auto"
 
 
 _torch = if_installed("torch", install="pip install 'edge-bench[torch]'")
@@ -64,6 +71,12 @@ def _open(path: Path, options: SessionOptions) -> Session:
     from bench_torch.session import open_program
 
     return open_program(path, options)
+
+
+def _notes(path: Path, options: SessionOptions) -> tuple[str, ...]:
+    from bench_torch.session import notes
+
+    return notes(path, options)
 
 
 def _operators(path: Path, options: SessionOptions, inputs: tuple[Any, ...], repeats: int) -> tuple[OperatorTime, ...]:
@@ -123,6 +136,24 @@ def _program_to_onnx(path: Path, context: BuildContext) -> Path:
     return convert(path, context)
 
 
+def _to_torchscript(path: Path, context: BuildContext) -> Path:
+    from bench_torch.script_export import convert
+
+    return convert(path, context)
+
+
+def _int8_dynamic(path: Path, options: Any, context: BuildContext) -> Path:
+    from bench_torch.int8_dynamic import quantise_dynamic
+
+    return quantise_dynamic(path, options, context)
+
+
+def _int8_static(path: Path, options: Any, context: BuildContext) -> Path:
+    from bench_torch.int8_static import quantise_static
+
+    return quantise_static(path, options, context)
+
+
 def _read_pt2(path: Path) -> OpGraph:
     from bench_torch.graph import read_pt2
 
@@ -147,6 +178,18 @@ def _hash_checkpoint(path: Path) -> str:
     return hash_checkpoint(path)
 
 
+def _read_torchscript(path: Path) -> OpGraph:
+    from bench_torch.script_graph import read_script
+
+    return read_script(path)
+
+
+def _hash_torchscript(path: Path) -> str:
+    from bench_torch.script_content import hash_script
+
+    return hash_script(path)
+
+
 def _claims(ref: str) -> bool:
     return FACTORY.fullmatch(ref) is not None
 
@@ -165,7 +208,7 @@ def _load(ref: str, cache: Path, seed: int) -> Model:  # noqa: ARG001  a factory
 
 @hookimpl
 def harness_models() -> Iterable[ModelSource]:
-    """Yield the source of the user's own torch networks."""
+    """Yield the sources of the user's own torch networks: a factory, or a file."""
     yield ModelSource(
         name="torch-factory",
         summary="package.module:factory or file.py:factory, a callable that returns (nn.Module, example input)",
@@ -179,6 +222,7 @@ def harness_models() -> Iterable[ModelSource]:
         check=_check,
         requires=("torch",),
     )
+    yield from file_sources(_torch)
 
 
 @hookimpl
@@ -202,6 +246,15 @@ def harness_converters() -> Iterable[Converter]:
         source="module", target="checkpoint", convert=_save_checkpoint, cost=1, available=_torch, requires=("torch",)
     )
     yield Converter(source="checkpoint", target="pt2", convert=_to_pt2, cost=2, available=_torch, requires=("torch",))
+    # Nothing leads on from TorchScript, so that it is on nobody's way.
+    yield Converter(
+        source="checkpoint",
+        target="torchscript",
+        convert=_to_torchscript,
+        cost=2,
+        available=_torch,
+        requires=("torch",),
+    )
     yield Converter(
         source="checkpoint",
         target="onnx",
@@ -221,26 +274,63 @@ def harness_converters() -> Iterable[Converter]:
     )
 
 
+UNSUPPORTED = {
+    "int8-dynamic": frozenset({"operators"}),
+    "int8-static": frozenset({"symmetric_activations", "method", "percentile", "max_drop"}),
+}
+"""Kernels of torch take activations in uint8 with a zero point, its histogram observer keeps neither of the other
+methods' promises, and its dynamic convolutions are wrong (`int8_dynamic.LINEAR`)."""
+
+
+@hookimpl
+def harness_implementations() -> Iterable[Implementation]:
+    """Post-training quantisation of a checkpoint to TorchScript, by `torch.ao.quantization`.
+
+    There is no `fp16`: TorchScript computes in half precision on processors by way of float32, with no kernels of its
+    own. Nor is there anything for a TorchScript file of a user's: what torch has for these (`quantize_dynamic_jit`,
+    `quantize_jit`) works on networks that were compiled from source and are not frozen.
+    """
+    for technique, apply in {"int8-dynamic": _int8_dynamic, "int8-static": _int8_static}.items():
+        yield Implementation(
+            technique=technique,
+            format="checkpoint",
+            apply=apply,
+            produces="torchscript",
+            unsupported=UNSUPPORTED.get(technique, frozenset()),
+            available=_torch,
+            requires=("torch",),
+        )
+
+
 @hookimpl
 def harness_graph_readers() -> Iterable[GraphReader]:
     """Yield the readers of torch's own formats."""
     yield GraphReader(format="pt2", read=_read_pt2, content_sha256=_hash_pt2, requires=("torch",), suffixes=(".pt2",))
+    yield GraphReader(
+        format="torchscript",
+        read=_read_torchscript,
+        content_sha256=_hash_torchscript,
+        requires=("torch",),
+        suffixes=SCRIPT_SUFFIXES,
+    )
     yield GraphReader(format="checkpoint", read=_read_checkpoint, content_sha256=_hash_checkpoint, requires=("torch",))
 
 
 @hookimpl
 def harness_backends() -> Iterable[Backend]:
-    """Yield torch as a runtime of exported programs."""
+    """Yield torch as a runtime of exported programs, and of TorchScript."""
     yield Backend(
         name="torch",
-        summary="PyTorch, the exported program operator by operator (compile=true: TorchInductor)",
-        reads=("pt2",),
+        summary="PyTorch, the exported program operator by operator (compile=true: TorchInductor), int8 as TorchScript",
+        reads=("pt2", "torchscript"),
         prepare=_prepare,
         open=_open,
         kernel_family={"aarch64": "torch", "x86_64": "torch"},
         options=TorchOptions,
         available=_torch,
         operators=_operators,
+        notes=_notes,
+        reference=True,
         environment=_environment,
         requires=("torch",),
     )

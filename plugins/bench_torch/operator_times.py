@@ -15,7 +15,8 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from bench_torch.graph import PRECISION
 from bench_torch.program import load_program
-from bench_torch.session import open_program
+from bench_torch.script_graph import read_script
+from bench_torch.session import is_script, open_program
 from harness import OperatorTime, SessionOptions
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch.autograd.profiler_util import FunctionEvent
-    from torch.fx import Node
 
 INFERENCE = "one inference"
 
@@ -71,15 +71,31 @@ class _Call:
     us: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """One operator in the file.
+
+    Attributes:
+        name: Its own.
+        operator: What it calls, such as `aten::conv2d`.
+        precision: Number format of its first tensor, "" where that has no word.
+    """
+
+    name: str
+    operator: str
+    precision: str
+
+
 def operators(path: Path, options: SessionOptions, inputs: tuple[Any, ...], repeats: int) -> tuple[OperatorTime, ...]:
     """Time each operator that the program calls, in order, together with the operators that it calls in turn.
 
     What Python does between operators is not counted. Recording an event takes the profiler about half a microsecond,
     as long as a small operator itself: what that is on this machine is found first, and taken off. In a program that is
-    compiled, what TorchInductor generated is one operator, named as a region.
+    compiled, what TorchInductor generated is one operator, named as a region; what TorchScript's interpreter does
+    between operators is one too, named `forward`.
 
     Args:
-        path: A `.pt2` file.
+        path: A `.pt2` or TorchScript file.
         options: As for `open`.
         inputs: One array per input, batch 1.
         repeats: How many inferences are recorded.
@@ -98,7 +114,7 @@ def operators(path: Path, options: SessionOptions, inputs: tuple[Any, ...], repe
         added_us = _added_us()
     finally:
         session.close()
-    return _summary(found, added_us, [] if options.options.compile else _nodes(path))
+    return _summary(found, added_us, [] if options.options.compile else _written(path))
 
 
 def _recorded(call: Callable[[], object], repeats: int) -> list[tuple[_Call, ...]]:
@@ -168,12 +184,12 @@ def _bare(name: str) -> str:
     return name.rsplit("::", maxsplit=1)[-1]
 
 
-def _summary(found: list[tuple[_Call, ...]], added_us: float, nodes: list[Node]) -> tuple[OperatorTime, ...]:
+def _summary(found: list[tuple[_Call, ...]], added_us: float, written: list[_Written]) -> tuple[OperatorTime, ...]:
     """Medians over the inferences, of those that called the operators that most of them called."""
     usual, _ = Counter(tuple(call.kind for call in run) for run in found).most_common(1)[0]
     runs = [run for run in found if tuple(call.kind for call in run) == usual]
     rows = []
-    for calls, node in zip(zip(*runs, strict=True), _matched(runs[0], nodes), strict=True):
+    for calls, node in zip(zip(*runs, strict=True), _matched(runs[0], written), strict=True):
         # Recording the outermost event falls before and after its own time.
         us = median(call.us - added_us * (call.events - 1) for call in calls)
         rows.append(
@@ -188,32 +204,41 @@ def _summary(found: list[tuple[_Call, ...]], added_us: float, nodes: list[Node])
     return tuple(rows)
 
 
-def _nodes(path: Path) -> list[Node]:
-    return [node for node in load_program(path).graph.nodes if node.op == "call_function"]
+def _written(path: Path) -> list[_Written]:
+    """Operators of a file in order."""
+    if is_script(path):
+        return [
+            _Written(name=o.name, operator=o.source, precision=_word(o.precision)) for o in read_script(path).operators
+        ]
+    found = []
+    for node in load_program(path).graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        if node.op == "call_function" and schema is not None:
+            values = [n.meta.get("val") for n in node.all_input_nodes]
+            tensors = [value for value in values if isinstance(value, torch.Tensor)]
+            precision = _word(PRECISION.get(tensors[0].dtype, "")) if tensors else ""
+            found.append(_Written(name=node.name, operator=schema.name, precision=precision))
+    return found
 
 
-def _matched(calls: tuple[_Call, ...], nodes: list[Node]) -> list[Node | None]:
-    """The program's node of each call: they follow each other in the same order, some nodes call no operator."""
-    found: list[Node | None] = []
+def _matched(calls: tuple[_Call, ...], written: list[_Written]) -> list[_Written | None]:
+    """The file's operator of each call: they follow each other in the same order, some call nothing."""
+    found: list[_Written | None] = []
     start = 0
     for call in calls:
-        here = next((i for i in range(start, len(nodes)) if _operator(nodes[i]) == call.name), None)
-        found.append(None if here is None else nodes[here])
+        here = next((i for i in range(start, len(written)) if written[i].operator == call.name), None)
+        found.append(None if here is None else written[here])
         start = start if here is None else here + 1
     return found
 
 
-def _operator(node: Node) -> str:
-    schema = getattr(node.target, "_schema", None)
-    return schema.name if schema is not None else ""
-
-
-def _precision(call: _Call, node: Node | None) -> str:
+def _precision(call: _Call, node: _Written | None) -> str:
     """Number format of a call's first tensor, or of the kernel where that says so itself."""
     if call.does == "compute" and INTEGER.search(call.kind):
         return "int8"
-    values = [n.meta.get("val") for n in node.all_input_nodes] if node else []
-    tensors = [value for value in values if isinstance(value, torch.Tensor)]
-    word = PRECISION.get(tensors[0].dtype, "") if tensors else ""
-    word = "int8" if word == "uint8" else word
+    return node.precision if node else ""
+
+
+def _word(precision: str) -> str:
+    word = "int8" if precision == "uint8" else precision
     return word if word in {"int8", "fp16", "bf16", "fp32"} else ""

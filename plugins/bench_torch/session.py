@@ -1,4 +1,4 @@
-"""The backend `torch`: an exported program in a process of its own."""
+"""The backend `torch`: an exported program or a TorchScript network in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import numpy as np
 import torch
 from torch.export.graph_signature import InputKind, OutputKind
 
+from bench_torch.archive import kind_of
+from bench_torch.deprecation import of_torchscript
+from bench_torch.engine import OWN, load_with_engine
 from bench_torch.program import load_program, one_line
 from harness import ArtifactError, HarnessError, SessionOptions, UnsupportedError
 
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 STATE = {InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR}
+
+Specs = tuple[tuple[tuple[int | None, ...], torch.dtype], ...]
+"""Shape and dtype of each input; None where a dimension is free."""
 
 
 def prepare() -> None:
@@ -64,9 +70,7 @@ _inference_mode = InferenceMode()
 class TorchSession:
     """An opened program. Open, call and close it on one thread."""
 
-    def __init__(
-        self, forward: Callable[..., Any], specs: tuple[tuple[tuple[int | None, ...], torch.dtype], ...]
-    ) -> None:
+    def __init__(self, forward: Callable[..., Any], specs: Specs) -> None:
         """Take the call `inputs -> outputs`, and shape and dtype of each input; inference mode is on."""
         self._forward: Callable[..., Any] | None = forward
         self._specs = specs
@@ -101,31 +105,63 @@ class TorchSession:
             self._forward, self._last = None, None
             _inference_mode.leave()
 
-    def _expected(self, inputs: tuple[Any, ...]) -> tuple[tuple[tuple[int | None, ...], torch.dtype], ...]:
+    def _expected(self, inputs: tuple[Any, ...]) -> Specs:
         if len(inputs) != len(self._specs):
             raise ArtifactError(f"the program takes {len(self._specs)} inputs, {len(inputs)} were given")
         return self._specs
 
 
 def open_program(path: Path, options: SessionOptions) -> TorchSession:
-    """Open a `.pt2` file; raises ArtifactError for a damaged file, UnsupportedError for compile without a compiler."""
+    """Open a file of either format.
+
+    Raises:
+        ArtifactError: It is missing or damaged.
+        UnsupportedError: It is to be compiled, and there is no compiler or it is TorchScript.
+    """
     torch.set_num_threads(options.threads)
     with suppress(RuntimeError):  # torch allows it once a process, and not after the first parallel work
         torch.set_num_interop_threads(1)
+    script = is_script(path)
     if options.options.compile:
-        _require_compiler()
+        _require_compiler(script=script)
     # Weights that are loaded in inference mode carry no version counters, which saves 6 % on a network of 0.3 ms.
     _inference_mode.enter()
     try:
-        program = load_program(path)
-        forward = torch.compile(program.module()) if options.options.compile else flat_call(program)
-        return TorchSession(forward, _input_specs(program))
+        forward, specs = _script(path, options) if script else _program(path, options)
+        return TorchSession(forward, specs)
     except HarnessError:
         _inference_mode.leave()
         raise
     except Exception as exc:
         _inference_mode.leave()
         raise ArtifactError(f"{path} cannot be opened: {one_line(exc)}") from exc
+
+
+def is_script(path: Path) -> bool:
+    """Whether a file is TorchScript, and not an exported program."""
+    return path.is_file() and kind_of(path) == "torchscript"
+
+
+def notes(path: Path, options: SessionOptions) -> tuple[str, ...]:
+    """Which 8-bit kernels ran a TorchScript file, and what torch says of its format."""
+    if not is_script(path):
+        return ()
+    loaded, engine = load_with_engine(path, options.options.engine)
+    kernels = f"int8 kernels: torch's engine {engine}" + ("" if engine == OWN else f" (torch's own choice is {OWN})")
+    lines = (kernels,) if "quantized" in str(loaded.module.inlined_graph) else ()
+    return (*lines, of_torchscript(list(loaded.said)))
+
+
+def _program(path: Path, options: SessionOptions) -> tuple[Callable[..., Any], Specs]:
+    program = load_program(path)
+    forward = torch.compile(program.module()) if options.options.compile else flat_call(program)
+    return forward, _input_specs(program)
+
+
+def _script(path: Path, options: SessionOptions) -> tuple[Callable[..., Any], Specs]:
+    """The method itself: a call of the module would look it up in Python, with its hooks, each time."""
+    forward: Callable[..., Any] = load_with_engine(path, options.options.engine)[0].module.forward
+    return forward, tuple((spec.shape, getattr(torch, spec.dtype)) for spec in options.inputs)
 
 
 def flat_call(program: ExportedProgram) -> Callable[..., Any]:
@@ -148,7 +184,7 @@ def flat_call(program: ExportedProgram) -> Callable[..., Any]:
     return partial(program.graph_module.forward, *state)
 
 
-def _input_specs(program: ExportedProgram) -> tuple[tuple[tuple[int | None, ...], torch.dtype], ...]:
+def _input_specs(program: ExportedProgram) -> Specs:
     names = set(program.graph_signature.user_inputs)
     values = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
     return tuple((tuple(d if isinstance(d, int) else None for d in value.shape), value.dtype) for value in values)
@@ -163,7 +199,12 @@ def _checked(array: Any, shape: tuple[int | None, ...], dtype: torch.dtype) -> t
     return tensor
 
 
-def _require_compiler() -> None:
+def _require_compiler(*, script: bool) -> None:
+    if script:
+        raise UnsupportedError(
+            "compile=true works on exported programs, and this variant is TorchScript",
+            hint="Run it without compile=true, or leave out the technique that makes TorchScript.",
+        )
     default = "clang++" if sys.platform == "darwin" else "g++"
     compiler = os.environ.get("CXX", default)
     if shutil.which(compiler) is None:

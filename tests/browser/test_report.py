@@ -356,7 +356,7 @@ def test_a_telephone_shows_all_without_scrolling_sideways(
         Page(browser, section).draw()
     photograph(browser, screenshots / "telephone.png", 375)
     assert browser.execute_script("return document.scrollingElement.scrollWidth") <= 375
-    every = "[...document.querySelectorAll('main td, main p, main li, main svg')]"
+    every = "[...document.querySelectorAll('main td:not(.runtimes td), main p, main li, main svg, main .scroll')]"
     assert browser.execute_script(f"return {every}.filter(e => e.getBoundingClientRect().right > 376).length") == 0
     page = Page(browser)
     page.select("sort", "host latency")
@@ -364,6 +364,20 @@ def test_a_telephone_shows_all_without_scrolling_sideways(
     assert shown == sorted(shown)
     label = "return getComputedStyle(root.querySelector('.rows td'), '::before').content"
     assert page.script(label) == '"host latency, measured"'
+
+
+def test_on_a_telephone_runtimes_stay_side_by_side_and_scroll_inside_their_box(
+    browser: webdriver.Chrome, address: str
+) -> None:
+    size = {"width": 375, "height": 812, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(address)
+    page = Page(browser)
+    box = "const box = root.querySelectorAll('.scroll:has(.runtimes)')[0];"
+    assert page.script(f"{box} return box.scrollWidth > box.clientWidth")
+    assert page.script(f"{box} return getComputedStyle(box).overflowX") == "auto"
+    name = f"{box} box.scrollLeft = 200; return box.querySelector('tbody th').getBoundingClientRect().left"
+    assert 0 <= page.script(name) < 40
 
 
 def test_names_full_of_markup_are_text_everywhere(browser: webdriver.Chrome, address: str) -> None:

@@ -82,6 +82,29 @@ def network(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def mobile_file(tmp_path: Path) -> Path:
+    """y = x + x, as a LiteRT file."""
+    flatbuffers = pytest.importorskip("flatbuffers")
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    model, graph, code, add = schema.ModelT(), schema.SubGraphT(), schema.OperatorCodeT(), schema.OperatorT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.ADD
+    code.version = 1
+    for name in ("x", "y"):
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, [1, 64], schema.TensorType.FLOAT32, 0
+        graph.tensors = [*(graph.tensors or []), tensor]
+    add.opcodeIndex, add.inputs, add.outputs = 0, [0, 0], [1]
+    add.builtinOptions, add.builtinOptionsType = schema.AddOptionsT(), schema.BuiltinOptions.AddOptions
+    graph.inputs, graph.outputs, graph.operators = [0], [1], [add]
+    model.version, model.subgraphs, model.operatorCodes, model.buffers = 3, [graph], [code], [schema.BufferT()]
+    builder = flatbuffers.Builder(256)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path = tmp_path / "net.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+@pytest.fixture
 def answered(invoke: Invoke) -> Callable[..., dict[str, Any]]:
     """Estimate as JSON, and hand out the one object that is printed."""
 
@@ -142,6 +165,34 @@ def test_kernels_that_were_not_asked_for_are_chosen_with_a_reason(answered, towe
     found = answered(tower, "--profile", "rpi4")
     assert found["kernels"]
     assert "calibrated" in found["kernels_reason"]
+
+
+@pytest.mark.parametrize("profile", ["rpi4", "pixel3"])
+def test_a_file_that_one_runtime_runs_is_estimated_in_its_kernels_calibrated_or_not(answered, mobile_file, profile):
+    found = answered(mobile_file, "--profile", profile)
+    assert found["kernels"] == "tflite-xnnpack"
+    assert found["kernels_reason"] == "that of litert, which runs .tflite files"
+    assert ("uncalibrated" in found["basis"]) == (profile == "pixel3")
+
+
+def test_a_file_of_one_runtime_on_a_microcontroller_is_estimated_in_what_is_calibrated_there(answered, mobile_file):
+    found = answered(mobile_file, "--profile", "stm32-nucleo-l4r5zi")
+    assert found["kernels"] == "x-cube-ai"
+    assert "calibrated" in found["kernels_reason"]
+
+
+def test_a_file_that_several_runtimes_run_is_estimated_in_what_is_calibrated(answered, network):
+    found = answered(network, "--profile", "rpi4")
+    assert (found["kernels"], found["kernels_reason"]) == ("ncnn", "the first that is calibrated on rpi4")
+
+
+def test_files_of_several_formats_are_estimated_in_the_same_kernels(answered, mobile_file, network):
+    found = answered(mobile_file, network, "--profile", "rpi4")
+    assert {each["kernels"] for each in found["estimates"]} == {"ncnn"}
+
+
+def test_kernels_that_were_asked_for_come_before_those_of_the_format(answered, mobile_file):
+    assert answered(mobile_file, "--profile", "rpi4", "--kernels", "armnn")["kernels"] == "armnn"
 
 
 def test_kernels_that_were_asked_for_are_taken(answered, tower):

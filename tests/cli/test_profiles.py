@@ -81,7 +81,10 @@ def test_a_profile_says_of_each_kernel_family_whether_it_is_calibrated(invoke: I
     measured = {each.kernel_family for each in BUILTIN["rpi4"].calibrations}
     assert {"ncnn", "tflite-ruy"} <= measured
     assert {line["family"] for line in lines if line["state"] == "calibrated"} == measured
-    assert {line["family"] for line in lines if line["state"] == "uncalibrated"} == {*FAMILIES} - measured
+    assert {line["family"] for line in lines if line["state"] == "uncalibrated"} == {
+        *FAMILIES,
+        *BUILTIN["rpi4"].kernels.values(),
+    } - measured
     told = invoke("profiles", "show", "rpi4").stdout
     assert all(
         re.search(rf"^{line['family']} +({line.get('precision', 'uncalibrated')})", told, re.M) for line in lines
@@ -102,9 +105,21 @@ def test_a_profile_says_of_each_calibration_how_much_is_behind_it(invoke: Invoke
 def test_a_profile_as_json_is_what_the_list_holds_of_it_and_its_families(invoke: Invoke) -> None:
     shown = json.loads(invoke("profiles", "show", "rpi5", "--json").stdout)
     listed = next(p for p in json.loads(invoke("profiles", "--json").stdout) if p["name"] == "rpi5")
-    families = shown.pop("kernel_families")
+    families, backends = shown.pop("kernel_families"), shown.pop("backends")
     assert shown == listed
     assert families
+    assert {each["backend"]: each["family"] for each in backends}.items() >= BUILTIN["rpi5"].kernels.items()
+
+
+def test_a_profile_says_of_each_backend_whose_kernels_it_uses_and_whether_they_are_calibrated(invoke: Invoke) -> None:
+    told = invoke("profiles", "show", "rpi4").stdout
+    assert re.search(r"^litert +tflite-xnnpack +profile +fp32, int8 +", told, re.M)
+    assert re.search(r"^onnxruntime +mlas +profile +uncalibrated +", told, re.M)
+
+
+def test_a_microcontroller_says_that_the_kernels_of_a_backend_are_a_stand_in(invoke: Invoke) -> None:
+    told = invoke("profiles", "show", "stm32-nucleo-l4r5zi").stdout
+    assert re.search(r"^litert +x-cube-ai +nobody: a stand-in +int8 +", told, re.M)
 
 
 def test_this_machine_is_shown_as_it_is_detected(invoke: Invoke) -> None:

@@ -64,6 +64,11 @@ class Samples:
     int8: Path
     """The ONNX file after `int8-static`."""
     tflite: Path
+    pte: Path
+    pt: Path
+    """TorchScript."""
+    int8_pt: Path
+    """TorchScript after `int8-static`."""
 
     @property
     def inputs(self) -> tuple[np.ndarray, ...]:
@@ -85,9 +90,12 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     checkpoint = convert(network, "module", "checkpoint")
     onnx = convert(checkpoint, "checkpoint", "onnx")
     pt2 = convert(checkpoint, "checkpoint", "pt2")
-    quantise = next(i.contribution for i in host.implementations if i.name == "int8-static@onnx")
-    options = host.techniques.get("int8-static").contribution.options(samples=8)
-    int8 = quantise.apply(onnx, options, build_context(folder / "int8", host=host, data=rows, fmt="onnx"))
+
+    def quantise(value: Path, fmt: str, made: str) -> Path:
+        implementation = next(i.contribution for i in host.implementations if i.name == f"int8-static@{fmt}")
+        options = host.techniques.get("int8-static").contribution.options(samples=8)
+        return implementation.apply(value, options, build_context(folder / made, host=host, data=rows, fmt=made))
+
     return Samples(
         network=network,
         rows=rows,
@@ -95,8 +103,11 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
         pt2=pt2,
         onnx=onnx,
         ir=convert(onnx, "onnx", "openvino-ir"),
-        int8=int8,
+        int8=quantise(onnx, "onnx", "onnx"),
         tflite=convert(pt2, "pt2", "tflite"),
+        pte=convert(pt2, "pt2", "pte"),
+        pt=convert(checkpoint, "checkpoint", "torchscript"),
+        int8_pt=quantise(checkpoint, "checkpoint", "torchscript"),
     )
 
 

@@ -11,11 +11,16 @@ from harness.testing.loading import load_among
 
 SUBJECTS = {
     "torch": ("bench_torch", "torch", "pt2"),
+    "torch-torchscript": ("bench_torch", "torch", "pt"),
+    "torch-int8": ("bench_torch", "torch", "int8_pt"),
     "onnxruntime": ("bench_onnxruntime", "onnxruntime", "onnx"),
     "onnxruntime-int8": ("bench_onnxruntime", "onnxruntime", "int8"),
     "openvino": ("bench_openvino", "openvino", "ir"),
     "openvino-onnx": ("bench_openvino", "openvino", "onnx"),
     "litert": ("bench_litert", "litert", "tflite"),
+    "executorch": ("bench_executorch", "executorch", "pte"),
+    "tract": ("bench_tract", "tract", "onnx"),
+    "tract-int8": ("bench_tract", "tract", "int8"),
     "edgetpu": ("bench_edgetpu", "edgetpu", "int8"),
 }
 

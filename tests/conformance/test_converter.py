@@ -10,9 +10,11 @@ from harness.testing.loading import load_among
 SUBJECTS = {
     "module → checkpoint": ("bench_torch", "network"),
     "checkpoint → pt2": ("bench_torch", "checkpoint"),
+    "checkpoint → torchscript": ("bench_torch", "checkpoint"),
     "checkpoint → onnx": ("bench_torch", "checkpoint"),
     "pt2 → onnx": ("bench_torch", "pt2"),
     "pt2 → tflite": ("bench_litert", "pt2"),
+    "pt2 → pte": ("bench_executorch", "pt2"),
     "onnx → openvino-ir": ("bench_openvino", "onnx"),
 }
 """Converter to plugin and sample."""

@@ -10,9 +10,12 @@ from harness.testing.loading import load_among
 SUBJECTS = {
     "checkpoint": ("bench_torch", "checkpoint", "checkpoint"),
     "pt2": ("bench_torch", "pt2", "pt2"),
+    "torchscript": ("bench_torch", "torchscript", "pt"),
+    "torchscript, quantised": ("bench_torch", "torchscript", "int8_pt"),
     "onnx": ("bench_onnx", "onnx", "onnx"),
     "onnx, quantised": ("bench_onnx", "onnx", "int8"),
     "tflite": ("bench_litert", "tflite", "tflite"),
+    "pte": ("bench_executorch", "pte", "pte"),
     "openvino-ir": ("bench_openvino", "openvino-ir", "ir"),
 }
 

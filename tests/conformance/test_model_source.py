@@ -18,7 +18,13 @@ def network():
     return nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3)), torch.ones(2, 6)
 """
 
-FILES = {"onnx-file": ("bench_onnx", "onnx"), "tflite-file": ("bench_litert", "tflite")}
+FILES = {
+    "onnx-file": ("bench_onnx", "onnx"),
+    "tflite-file": ("bench_litert", "tflite"),
+    "pte-file": ("bench_executorch", "pte"),
+    "pt2-file": ("bench_torch", "pt2"),
+    "torchscript-file": ("bench_torch", "pt"),
+}
 """Source of a user's files to plugin, and the sample and ending of such a file."""
 
 SOURCES = (*FILES, "torch-factory", "zoo")

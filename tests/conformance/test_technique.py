@@ -39,6 +39,8 @@ ON = {
     "onnx": ("bench_quantize", "onnx", FILES),
     "openvino-ir": ("bench_nncf", "ir", FILES),
     "tflite": ("bench_litert", "tflite", FILES.keys() - {"weight-only-int4"}),
+    "checkpoint": ("bench_torch", "checkpoint", {"int8-dynamic", "int8-static"}),
+    "pt2": ("bench_executorch", "pt2", FILES.keys() - {"weight-only-int8", "weight-only-int4"}),
 }
 """Format to plugin, sample, and the techniques that there are for it."""
 

@@ -61,6 +61,13 @@ def test_what_a_person_wrote_stays(folder: Path) -> None:
     assert {path: above(path) for path in folder.glob("*.toml")} == before
 
 
+def test_the_kernels_that_a_profile_names_outlive_a_fit(folder: Path) -> None:
+    before = load_profile(folder / "rpi4.toml").kernels
+    write_fit(FOUND, folder)
+    assert before
+    assert load_profile(folder / "rpi4.toml").kernels == before
+
+
 def test_a_device_that_has_no_calibration_any_more_loses_it(folder: Path) -> None:
     write_fit(FOUND, folder)
     text = (folder / "rpi5.toml").read_text(encoding="utf-8")

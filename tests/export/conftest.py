@@ -14,6 +14,7 @@ from harness.estimate.interval import Estimate, Interval
 from harness.export.stored_run import StoredCell, cells, read_run
 from harness.record import (
     SCHEMA,
+    Deviation,
     EnergyReading,
     Failure,
     LineageStep,
@@ -50,6 +51,7 @@ def measurement(ms: float, *, processes: int = 3, samples: int = 40) -> Measurem
         processes=(reading,) * processes,
         energy=EnergyReading(meter="m", scope="package", idle_uj=1000, idle_ns=10**9, energy_uj=(5000,),
                              duration_ns=(10**9,), inferences=(10,)),
+        notes=("a delegate takes 9 of 9 operators", "its own pool"), also_imports="frame_work",
     )  # fmt: skip
 
 
@@ -62,6 +64,7 @@ def estimate(ms: float, **changes: Any) -> Estimate:
         kind="estimated", latency_ms=interval(ms), peak_memory_bytes=interval(24e6), flash_bytes=interval(9e4),
         energy_mj=interval(ms * 4), energy_above_idle_mj=interval(ms * 2), threads=4, basis="physical prior",
         in_domain=False, reasons=("no such model was measured",), fits="fits", energy_basis="at the wall",
+        kernel_family="quick",
     )  # fmt: skip
     return replace(made, **changes)
 
@@ -76,6 +79,7 @@ def record(cell: str, **changes: Any) -> Record:
         metric="top1", value=0.9, lo95=0.88, hi95=0.92, n=900, agreement=0.99, agreement_n=900, reference="baseline",
         data="watch", note="of three people", max_abs_error=0.01, agreement_lo95=0.98, agreement_hi95=1.0,
         kl_mean=0.001, drop=0.01, drop_lo95=0.0, drop_hi95=0.02,
+        deviation=Deviation(reference="baseline in frame", largest=2e-4, tolerance=1e-3),
     )  # fmt: skip
     made = Record(
         schema=SCHEMA, run="here", cell=cell, model="net", recipe="baseline", backend="fast",

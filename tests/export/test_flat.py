@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from harness.export.column import Column, rows
 from harness.export.flat import COLUMNS, flat_rows
 from harness.export.samples import SAMPLE_COLUMNS
 from harness.measure.statistics import ratio, summarise
+from harness.record import Deviation
 from harness.report.row import build_rows
 from harness.run_folder import read_records
 
@@ -79,6 +81,32 @@ def test_a_simulated_cell_has_nothing_measured_and_nothing_estimated(lines):
 def test_an_estimated_cell_has_nothing_simulated(lines):
     assert [name for name, value in lines["c1"].items() if name.startswith("simulated_") and value is not None] == []
     assert lines["c1"]["estimated_doubts"] == "no such model was measured"
+
+
+def test_how_far_outputs_are_from_the_framework_stands_with_what_is_allowed(lines):
+    found = lines["c1"]
+    assert (found["deviation"], found["deviation_tolerance"], found["deviation_agrees"]) == (2e-4, 1e-3, True)
+    assert found["deviation_reference"] == "baseline in frame"
+
+
+@pytest.mark.parametrize(
+    ("largest", "tolerance", "agrees"),
+    [(2e-3, 1e-3, False), (None, 1e-3, False), (None, None, False), (0.3, None, None)],
+)
+def test_a_deviation_agrees_differs_or_is_for_accuracy_to_tell(store, make_record, largest, tolerance, agrees):
+    from harness.export.stored_run import cells, read_run
+
+    record = make_record("a")
+    deviation = Deviation(reference="baseline in frame", largest=largest, tolerance=tolerance)
+    changed = replace(record, quality=replace(record.quality, deviation=deviation))
+    (found,) = flat_rows(cells(read_run(store("far", [changed]))))
+    assert found["deviation_agrees"] is agrees
+
+
+def test_what_a_backend_notes_and_what_its_process_holds_besides_are_told(lines):
+    found = lines["c1"]
+    assert found["runtime_notes"] == "a delegate takes 9 of 9 operators; its own pool"
+    assert (found["also_imports"], found["measured_base_memory_bytes"]) == ("frame_work", 61_000_000)
 
 
 def test_a_failed_cell_keeps_the_reason_and_shows_no_number_that_a_report_would_not(lines):

@@ -51,14 +51,23 @@ class Mute(Session):
 def absent():
     raise ImportError("no such library")
 
+def mumble(path, options):
+    raise RuntimeError("lost for words")
+
+def say(path, options):
+    return [f"{path.name} on {options.threads} threads"]
+
+MORE = {"a": {"notes": say, "also_imports": "numpy"}, "mumbling": {"notes": mumble}}
+
 @harness.hookimpl
 def harness_backends():
     for name, session, prepare in (
-        ("a", Session, int), ("b", Session, int), ("mute", Mute, int), ("absent", Session, absent)
+        ("a", Session, int), ("b", Session, int), ("mute", Mute, int), ("absent", Session, absent),
+        ("mumbling", Session, int),
     ):
         yield harness.Backend(
             name=name, summary="", reads=("toy",), prepare=prepare,
-            open=lambda path, options, session=session: session(path),
+            open=lambda path, options, session=session: session(path), **MORE.get(name, {}),
         )
 '''
 
@@ -210,6 +219,25 @@ def test_rounds_are_shuffled_anew_and_the_same_for_the_same_seed(
     assert len({tuple(turn) for turn in first}) > 1
     assert order(1) == first
     assert order(2) != first
+
+
+def test_a_backend_is_asked_once_what_its_runtime_makes_of_the_variant(subject: Make, diary: Diary) -> None:
+    results = measure([subject("a0"), subject("b0")], settings(processes=2), diary)
+    assert measurement(results["a0"]).notes == ("weight.npy on 1 threads",)
+    assert measurement(results["b0"]).notes == ()
+
+
+def test_a_backend_that_cannot_tell_is_measured_all_the_same_and_the_record_says_so(
+    subject: Make, diary: Diary
+) -> None:
+    found = measurement(measure([subject("mumbling")], settings(), diary)["mumbling"])
+    assert found.notes == ("what the runtime made of this variant cannot be told: RuntimeError: lost for words",)
+    assert len(found.latency_ns) >= FEWEST_ROUNDS
+
+
+def test_what_a_process_holds_besides_its_runtime_is_recorded(subject: Make, diary: Diary) -> None:
+    results = measure([subject("a0"), subject("b0")], settings(), diary)
+    assert [measurement(results[name]).also_imports for name in ("a0", "b0")] == ["numpy", ""]
 
 
 def test_outputs_are_saved_for_those_that_have_none_yet(subject: Make, diary: Diary) -> None:

@@ -70,6 +70,13 @@ Backend operators-without-time test_its_operators_have_times_and_known_words    
 Backend operators-of-fractions test_its_operators_have_times_and_known_words          float, not int
 Backend operators-of-odd-words test_its_operators_have_times_and_known_words          does 'magic'
 Backend operators-of-odd-precision test_its_operators_have_times_and_known_words      precision 'int7'
+Backend notes-one-text         test_its_notes_are_lines_and_change_nothing            not a sequence
+Backend notes-numbers          test_its_notes_are_lines_and_change_nothing            int, not text
+Backend notes-nothing          test_its_notes_are_lines_and_change_nothing            an empty line
+Backend notes-a-page           test_its_notes_are_lines_and_change_nothing            several lines at once
+Backend notes-and-breaks       test_its_notes_are_lines_and_change_nothing            while notes were asked for
+Backend notes-and-litters      test_the_variant_is_left_as_it_is                      changes it, or leaves files
+Backend imports-nothing-else   test_what_it_also_imports_is_imported                  imports no such module
 Backend no-operators           test_its_operators_have_times_and_known_words          found none
 Backend simulates-backwards    test_what_it_simulates_is_an_interval_or_a_refusal     is no interval
 Backend simulates-nothing      test_what_it_simulates_is_an_interval_or_a_refusal     rejected or has a latency

@@ -16,7 +16,7 @@ from harness.testing.fakes import harness_graph_readers  # noqa: F401 - a hook o
 
 HARNESS_API = 1
 
-STATE = {"prepared": 0, "closed": False}
+STATE = {"prepared": 0, "closed": False, "shaken": 0}
 
 
 @dataclass
@@ -50,6 +50,11 @@ class Patched(LinearSession):
 class Listed(Patched):
     def outputs(self):
         return [each.tolist() for each in super().outputs()]
+
+
+class Shaken(Patched):
+    def change(self, result):
+        return result + STATE["shaken"]
 
 
 class Double(Patched):
@@ -228,6 +233,16 @@ def operators(**changes):
     return {"operators": lambda path, options, inputs, repeats: (OperatorTime(**{**good, **changes}),)}
 
 
+def shake(path, options):
+    STATE["shaken"] += 1
+    return ("all of it",)
+
+
+def note_and_litter(path, options):
+    Path(path).with_suffix(".log").write_text("noted", encoding="utf-8")
+    return ("all of it",)
+
+
 def simulates(**changes):
     good = {"latency_ms": Interval(p50=2.0, lo90=1.0, hi90=3.0), "energy_mj": None, "basis": "a table"}
     return {"accelerator": "chip", "simulate": lambda graph, facts: Simulation(**{**good, **changes})}
@@ -278,6 +293,13 @@ DEFECTS = {
     "operators-of-odd-words": operators(does="magic"),
     "operators-of-odd-precision": operators(precision="int7"),
     "no-operators": {"operators": lambda path, options, inputs, repeats: ()},
+    "notes-one-text": {"notes": lambda path, options: "all of it"},
+    "notes-numbers": {"notes": lambda path, options: (3,)},
+    "notes-nothing": {"notes": lambda path, options: ("all of it", " ")},
+    "notes-a-page": {"notes": lambda path, options: ("all\nof it",)},
+    "notes-and-breaks": {**opens(Shaken), "notes": shake},
+    "notes-and-litters": {"notes": note_and_litter},
+    "imports-nothing-else": {"also_imports": "a_whole_framework"},
     "simulates-backwards": simulates(latency_ms=Interval(p50=2.0, lo90=3.0, hi90=1.0)),
     "simulates-nothing": simulates(latency_ms=None),
     "simulates-both": simulates(rejections=(Rejection(code="NO", operator="product", detail="no"),)),
