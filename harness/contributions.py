@@ -251,6 +251,8 @@ class Backend:
         also_imports: Name of a module that preparing imports besides the runtime and that a device does without, such
             as a whole framework: memory and start-up of the process are its own too, and the report says so. "" for
             none.
+        most_threads: Threads that the runtime computes on at most, whatever the budget: estimates assume no more. 0
+            where it takes what it is given.
         environment: Environment variables for the child, by thread count.
         requires: Distributions whose versions take part in cache keys and stand in the record.
     """
@@ -270,6 +272,7 @@ class Backend:
     notes: Callable[[Path, SessionOptions], Sequence[str]] | None = None
     reference: bool = False
     also_imports: str = ""
+    most_threads: int = 0
     environment: Callable[[int], Mapping[str, str]] = lambda _threads: {}
     requires: tuple[str, ...] = ()
 

@@ -18,7 +18,7 @@ from harness.graph_json import read_graph
 from harness.measure.group import measure
 from harness.measure.score import outputs_key, score_apart
 from harness.measure.subject import MeasureSettings, Subject
-from harness.prediction import Device, predict
+from harness.prediction import Device, predict, threads_of
 from harness.profile_file import HOST
 from harness.quality import Reference, judge
 from harness.record import Failure, Measurement, Outcome, Quality, Record, Variant
@@ -224,10 +224,11 @@ class Examiner:
             return ()
         here = host_reasons(_side(baseline, measured), _side(item, measured), self.cpu)
         family = profile.kernel_family(backend.name, backend.kernel_family)
+        threads = threads_of(backend, Device(profile=profile, threads=None))
         estimated = isinstance(item.predictions[profile.name], Estimate)
         if profile.name == HOST or not family or not estimated or baseline.graph is None or item.graph is None:
             return here
-        return here + device_reasons(baseline.graph, item.graph, profile, kernel_family=family)
+        return here + device_reasons(baseline.graph, item.graph, profile, kernel_family=family, threads=threads)
 
 
 def _is_baseline_of(other: Examined, item: Examined) -> bool:

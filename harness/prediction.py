@@ -37,6 +37,7 @@ def predict(graph: OpGraph, backend: Registered[Backend], device: Device) -> Est
     contribution = backend.contribution
     if contribution.accelerator:
         return _simulate(graph, backend, device)
+    device = replace(device, threads=threads_of(contribution, device))
     family = device.profile.kernel_family(backend.name, contribution.kernel_family)
     if family is None and contribution.kernel_family and device.profile.calibrations:
         return _by_own_kernels(graph, backend.name, device)
@@ -50,6 +51,13 @@ def predict(graph: OpGraph, backend: Registered[Backend], device: Device) -> Est
             f' `{backend.name} = "…"` below [kernels] in a profile of your own would name a family.',
         )
     return estimate(graph, device.profile, kernel_family=family, threads=device.threads)
+
+
+def threads_of(backend: Backend, device: Device) -> int | None:
+    """Threads that an estimate assumes of a backend on a device; None for all cores of its biggest cluster."""
+    if not backend.most_threads:
+        return device.threads
+    return min(backend.most_threads, device.threads or device.profile.fast_cores)
 
 
 def _by_own_kernels(graph: OpGraph, backend: str, device: Device) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from harness.testing.fixtures import Bench  # imported by pytest itself, which rewrites its assertions
 
 pytest_plugins = ["harness.testing.fixtures"]
+
+# Tests import OpenVINO and nncf themselves too, and these would report that over the network, each in a forked process.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 PLUGINS = Path(__file__).parent / "data" / "plugins"
 TOY = str(PLUGINS / "toy" / "bench_toy" / "__init__.py")

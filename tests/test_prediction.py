@@ -87,6 +87,18 @@ def test_the_kernels_that_the_device_names_for_a_backend_come_before_those_that_
     assert found == estimate(GRAPH, BOARD, kernel_family="armnn", threads=None)
 
 
+def test_a_runtime_that_takes_one_thread_is_estimated_on_one() -> None:
+    families = {"aarch64": "xnnpack"}
+    found = predict(GRAPH, backend(kernel_family=families, most_threads=1), device())
+    assert found == estimate(GRAPH, BOARD, kernel_family="xnnpack", threads=1)
+
+
+def test_fewer_threads_than_a_runtime_takes_are_estimated_as_asked() -> None:
+    asked = Device(profile=BOARD, threads=1)
+    found = predict(GRAPH, backend(kernel_family={"aarch64": "xnnpack"}, most_threads=2), asked)
+    assert found == estimate(GRAPH, BOARD, kernel_family="xnnpack", threads=1)
+
+
 def test_a_device_may_name_kernels_of_a_backend_that_names_none() -> None:
     board = Device(profile=replace(BOARD, kernels={"engine": "armnn"}), threads=None)
     assert isinstance(predict(GRAPH, backend(kernel_family={}), board), Estimate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from harness import Backend, OpGraph, Session, SessionOptions, Simulation, hookimpl, if_installed
+from harness import Availability, Backend, OpGraph, Session, SessionOptions, Simulation, hookimpl, if_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 HARNESS_API = 1
 
 
-_available = if_installed("onnxruntime", install="pip install 'edge-bench[onnxruntime]'")
+_onnxruntime = if_installed("onnxruntime", install="pip install 'edge-bench[onnxruntime]'")
+_litert = if_installed("ai_edge_litert", install="pip install 'edge-bench[litert]'")
+
+
+def _available() -> Availability:
+    """Either of the two that compute a graph here is enough; a file of the other's is refused when it is opened."""
+    return _onnxruntime() if not _litert().ok else _litert()
 
 
 def _prepare() -> None:
-    import_module("onnxruntime")  # the host reads memory afterwards
+    import_module("onnxruntime" if _onnxruntime().ok else "ai_edge_litert")  # the host reads memory afterwards
 
 
 def _open(path: Path, options: SessionOptions) -> Session:

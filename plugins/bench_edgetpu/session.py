@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bench_edgetpu.tflite_session import LiteRtCpuSession, is_tflite
-from harness import ArtifactError
+from harness import ArtifactError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +26,19 @@ class CpuSession:
     """An ONNX Runtime session on the CPU."""
 
     def __init__(self, path: Path, *, threads: int) -> None:
-        """Load a model; raises ArtifactError when ONNX Runtime cannot."""
-        ort: Any = import_module("onnxruntime")
+        """Load a model.
 
+        Raises:
+            UnsupportedError: ONNX Runtime is not installed.
+            ArtifactError: ONNX Runtime cannot load the file.
+        """
+        try:
+            ort: Any = import_module("onnxruntime")
+        except ImportError as error:
+            raise UnsupportedError(
+                f"{path.name} is an ONNX file, and ONNX Runtime is not installed",
+                hint="pip install 'edge-bench[onnxruntime]'",
+            ) from error
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

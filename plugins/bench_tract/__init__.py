@@ -30,6 +30,7 @@ def harness_backends() -> Iterable[Backend]:
         # Kernels of its own, of which nobody has published figures: the estimate takes general ones, and says so.
         kernel_family={"aarch64": "tract", "x86_64": "tract"},
         available=if_installed("tract", install="pip install 'edge-bench[tract]'"),
+        most_threads=1,
         environment=lambda _threads: {"RUST_BACKTRACE": "0"},  # else a page of frames hides what a panic says
         requires=("tract",),
     )

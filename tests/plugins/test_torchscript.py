@@ -289,8 +289,9 @@ def test_every_engine_computes_the_same_up_to_steps(made: dict[str, Path], engin
 
 
 def test_notes_name_the_kernels_and_what_torch_says(made: dict[str, Path]) -> None:
-    kernels, deprecated = BACKEND.notes(made["static"], options(rows(), engine="x86"))
+    kernels, faster, deprecated = BACKEND.notes(made["static"], options(rows(), engine="x86"))
     assert "engine x86" in kernels
+    assert "part of the difference in speed is TorchScript's" in faster
     assert "`torch.jit.load` is deprecated" in deprecated
 
 
