@@ -160,17 +160,22 @@ def _reference(chosen: Row, comparable: Sequence[Row], axes: Axes) -> Row | None
 def _rank(row: Row, axes: Axes) -> tuple[float, bool, float, float, bool]:
     """Fastest first; of equal ones what was timed here, agrees better, is faster here, and is the plain model.
 
-    Two runtimes that are estimated alike are told apart by agreement first: how fast they are here says little of how
-    fast they are on another instruction set.
+    Estimates count by the upper end of their interval. Those of one runtime come in the same order either way, and
+    between two runtimes what was measured on the device is worth more than a hope. Two runtimes that are estimated
+    alike are told apart by agreement first: how fast they are here says little of how fast they are on another
+    instruction set.
     """
     host = row.host.median_ns if row.host else float("inf")
     agreed = row.quality.agreement if row.quality and row.quality.agreement is not None else 0.0
     worse = -agreed if axes.latency == "estimated" else 0.0
-    return _at(latency(row, axes)), row.kind == "simulated", worse, host, not row.baseline
+    return _surely(latency(row, axes), axes), row.kind == "simulated", worse, host, not row.baseline
 
 
-def _at(reading: Reading | None) -> float:
-    return reading.value if reading else float("nan")
+def _surely(reading: Reading | None, axes: Axes) -> float:
+    """A latency that a row surely keeps to, as far as that is known."""
+    if reading is None:
+        return float("nan")
+    return reading.hi if axes.latency == "estimated" and reading.hi is not None else reading.value
 
 
 def _sentence(chosen: Row, reference: Row | None, axes: Axes, profile: str) -> str:
@@ -224,6 +229,7 @@ def _doubts(
         said = units.speed(found.summary.ratio, found.summary.lo95, found.summary.hi95, found.verdict)
         yield f"Timed on this machine against the baseline: {said}."
     yield from _how_good(chosen, reference, axes)
+    yield from _hopes(chosen, good, axes)
     yield from _rivals(chosen, good, axes, goals)
     estimate = chosen.estimate
     if axes.latency == "estimated" and estimate and not estimate.in_domain:
@@ -274,6 +280,17 @@ def _how_good(chosen: Row, reference: Row | None, axes: Axes) -> Iterable[str]:
         agreed = chosen.quality
         text += f"; agreement over {units.count(agreed.agreement_n)}: {units.percent(agreed.agreement)}"
     yield f"{text}."
+
+
+def _hopes(chosen: Row, good: Sequence[Row], axes: Axes) -> Iterable[str]:
+    """The row that would be fastest if every estimate were its middle, where that is another one."""
+    known = [(found, row) for row in good if not needs_option(row) and (found := latency(row, axes))]
+    found, best = min(known, key=lambda each: each[0].value, default=(None, chosen))
+    ours = latency(chosen, axes)
+    if found is None or ours is None or found.value >= ours.value:
+        return
+    time = units.interval(found.value, found.lo, found.hi, axes.unit)
+    yield f"{best.recipe} in {best.backend} may be faster, {time}, and is less sure: its upper end is higher."
 
 
 def _rivals(chosen: Row, good: Sequence[Row], axes: Axes, goals: Goals) -> Iterable[str]:

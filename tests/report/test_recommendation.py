@@ -36,6 +36,23 @@ def test_the_recommended_row_is_pareto_optimal(records: list[Record]) -> None:
     assert all(part.recommendation.row.pareto for part in build_report(records, {}).sections)
 
 
+def test_a_sure_estimate_comes_before_a_hopeful_one_of_another_runtime(factory: dict[str, Any]) -> None:
+    sure = replace(factory["estimate"](1.0), latency_ms=factory["interval"](1.0, 1.2))
+    hopeful = replace(factory["estimate"](0.9), latency_ms=factory["interval"](0.9, 2.0))
+    found = recommended([
+        factory["record"](backend="calibrated", estimate=sure), factory["record"](backend="pooled", estimate=hopeful),
+    ])  # fmt: skip
+    assert found.row.backend == "calibrated"
+    assert any("baseline in pooled may be faster" in line and "less sure" in line for line in found.sure)
+
+
+def test_of_one_runtime_the_middle_of_the_estimate_decides_as_the_upper_end_does(factory: dict[str, Any]) -> None:
+    slow, fast = factory["estimate"](1.0), factory["estimate"](0.5)
+    found = recommended([factory["record"](estimate=slow), factory["record"](recipe="int8-static", estimate=fast)])
+    assert found.row.recipe == "int8-static"
+    assert not any("may be faster" in line for line in found.sure)
+
+
 def test_how_sure_names_basis_overlap_measured_ratio_and_the_accelerator(watch: list[Record]) -> None:
     sure = "\n".join(recommended(watch).sure)
     assert "Estimated, not measured on rpi4" in sure
