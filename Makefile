@@ -14,7 +14,7 @@ NETWORKS := $(or $(BENCH_NETWORKS),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/b
 .PHONY: demo test check fmt docs bench extras study data browser gallery clean
 
 demo: $(VENV)/.installed-all
-	$(BIN)/bench run --profile rpi4
+	$(BIN)/bench run --profile rpi4 --model zoo:har-watch
 
 # Two at a time, and then one by one what asks how long something takes, what a dying child leaves, or a browser.
 ALONE := tests/measure tests/process tests/browser tests/test_faults.py tests/test_resume.py tests/calibrate

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.report.document import Section
     from harness.report.row import Row
 
-SERIES = 6
+SERIES = 8
 """How many backends have a colour of their own; further ones share the last."""
 
 WHISKERS = 30
@@ -42,6 +42,7 @@ WIDTH, HEIGHT = 920, 340
 LIGHT = {
     "paper": "#fcfcfb", "ink": "#191d22", "soft": "#565f69", "rule": "#dee2e6", "faint": "#eef0f2",
     "s0": "#2563a8", "s1": "#bd5314", "s2": "#1a7f5a", "s3": "#8a4fa3", "s4": "#937019", "s5": "#68707a",
+    "s6": "#b0307c", "s7": "#0d7a88",
 }  # fmt: skip
 """Colours of a picture that stands alone: those of the page by day."""
 
