@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.availability import if_installed
     from harness.build_context import BuildContext, Score, Trained, Training
+    from harness.chatter import silenced, silenced_stderr
     from harness.contributions import (
         AVAILABLE,
         Availability,
@@ -77,6 +78,8 @@ _HOME = {
     "UnsupportedError": "errors",
     "Estimate": "estimate.interval",
     "Interval": "estimate.interval",
+    "silenced": "chatter",
+    "silenced_stderr": "chatter",
     "OpGraph": "graph",
     "Operator": "graph",
     "Tensor": "graph",
@@ -142,6 +145,8 @@ __all__ = [
     "if_installed",
     "resume",
     "run",
+    "silenced",
+    "silenced_stderr",
 ]
 
 

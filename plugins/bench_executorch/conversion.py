@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench_executorch.calibration import rows_of
-from bench_executorch.chatter import quiet
 from bench_executorch.delegation import delegation
 from bench_executorch.lowering import (
     FLIPPED,
@@ -17,7 +16,7 @@ from bench_executorch.lowering import (
     tensors_of,
     with_batch_1,
 )
-from harness import BuildContext
+from harness import BuildContext, silenced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +33,7 @@ def convert(path: Path, context: BuildContext) -> Path:
         UnsupportedError: The program takes or gives something that is no tensor.
     """
     target = context.workdir / "model.pte"
-    with quiet():  # torchao and ExecuTorch warn when they are imported
+    with silenced():  # torchao and ExecuTorch warn when they are imported
         from bench_executorch.padding import pad_in_integers
         from bench_executorch.simulated_int8 import is_simulated, prepare
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from bench_executorch.chatter import quiet
 from bench_executorch.delegation import delegation
 from bench_executorch.lowering import HALF, compare, lower
 from bench_executorch.quantisation import load_float
 from bench_executorch.reader import read
-from harness import BuildContext, OpGraph, UnsupportedError
+from harness import BuildContext, OpGraph, UnsupportedError, silenced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +26,7 @@ def to_fp16(path: Path, context: BuildContext) -> Path:
         UnsupportedError: It is quantised already, or has weights that half precision does not hold.
     """
     target = context.workdir / "fp16.pte"
-    with quiet():
+    with silenced():
         import torch
         from torch import nn
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench_executorch.chatter import one_line
+from bench_executorch.one_line import one_line
 from bench_executorch.session import ExecuTorchSession
 from harness import ArtifactError, BuildContext, UnsupportedError
 

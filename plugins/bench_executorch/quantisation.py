@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench_executorch.calibration import rows_of, split_of
-from bench_executorch.chatter import one_line, quiet
 from bench_executorch.delegation import delegation
 from bench_executorch.lowering import FLIPPED, compare, load_program, lower, run, tensors_of, with_batch_1
+from bench_executorch.one_line import one_line
 from bench_executorch.reader import read
-from harness import ArtifactError, BuildContext, UnsupportedError
+from harness import ArtifactError, BuildContext, UnsupportedError, silenced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ def quantise_static(path: Path, options: Any, context: BuildContext) -> Path:
     rows = rows_of(split, options.samples, context.example)
     target = context.workdir / "int8-static.pte"
     corrected = 0
-    with quiet():
+    with silenced():
         from bench_executorch.bias_correction import correct_biases, layer_means
         from bench_executorch.padding import pad_in_integers
         from bench_executorch.quantizer import Int8Quantizer, has_attention
@@ -67,7 +67,7 @@ def quantise_dynamic(path: Path, options: Any, context: BuildContext) -> Path:
         UnsupportedError: It is quantised already, or holds no layer of the chosen kind.
     """
     target = context.workdir / "int8-dynamic.pte"
-    with quiet():
+    with silenced():
         import torch
         from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (  # type: ignore[import-untyped]
             XNNPACKQuantizer,

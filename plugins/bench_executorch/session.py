@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench_executorch.chatter import one_line, quiet, quiet_log
 from bench_executorch.delegation import delegation, listed
 from bench_executorch.identity import HINT
+from bench_executorch.one_line import one_line
 from bench_executorch.program_file import FORWARD
-from harness import ArtifactError, SessionOptions, UnsupportedError
+from harness import ArtifactError, SessionOptions, UnsupportedError, silenced, silenced_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def runtime() -> Any:
 
     Its own module, not `executorch.runtime`, which is the same with the whole exporter imported before it.
     """
-    with quiet():
+    with silenced():
         import torch  # noqa: F401 - brings the libraries that the runtime is linked to
         from executorch.extension.pybindings import _C  # type: ignore[import-untyped]
 
@@ -63,7 +63,7 @@ class ThreadPool:
                     f"ExecuTorch runs with {self.size()} threads in this process, {threads} were asked for",
                     hint="Close the open sessions first.",
                 )
-            with quiet_log():
+            with silenced_stderr():
                 runtime()._unsafe_reset_threadpool(threads)  # noqa: SLF001 - has no public name
         self._open += 1
 
@@ -135,7 +135,7 @@ class ExecuTorchSession:
             for position, (array, (shape, dtype, _)) in enumerate(zip(inputs, self._inputs, strict=True))
         ]
         self._tensors = tuple(torch.from_numpy(array) for array in fitted)
-        with quiet_log():
+        with silenced_stderr():
             self._method.set_inputs(self._tensors)
         execute: Callable[[], object] = self._method.execute
         if not any(planned for _, _, planned in self._inputs):
@@ -167,7 +167,7 @@ class ExecuTorchSession:
 
 
 def _method(path: Path, name: str) -> Any:
-    with quiet_log():
+    with silenced_stderr():
         try:
             program = runtime()._load_program(  # noqa: SLF001 - has no public name
                 str(path), program_verification=runtime().Verification.InternalConsistency

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench_litert.chatter import quiet
 from bench_litert.network import Network, Node, array_of, network_of
 from bench_litert.schema_file import load, parse
+from harness import silenced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ def _input_means(
     """Mean of each input channel of the layers over rows and places, `(channels,)`, by position of the tensor."""
     wanted = sorted({node.inputs[0] for node in nodes if not network.constant(node.inputs[0])})
     sums: dict[int, Any] = dict.fromkeys(wanted, 0.0)
-    with quiet():
+    with silenced():
         from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
 
         interpreter = Interpreter(model_path=str(path), num_threads=threads, experimental_preserve_all_tensors=True)

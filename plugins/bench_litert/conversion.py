@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench_litert.chatter import quiet
 from bench_litert.delegation import delegation
 from bench_litert.session import LiteRtSession
-from harness import ArtifactError, BuildContext, NoOptions, SessionOptions, UnsupportedError
+from harness import ArtifactError, BuildContext, NoOptions, SessionOptions, UnsupportedError, silenced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +37,7 @@ def convert(path: Path, context: BuildContext) -> Path:
         ArtifactError: The program cannot be read, the converter fails, or the file gives other numbers.
         UnsupportedError: The program takes or gives something that is no tensor.
     """
-    with quiet():  # torchao and jax warn when they are imported
+    with silenced():  # torchao and jax warn when they are imported
         import torch
 
         from bench_litert.simulated_int8 import is_simulated, prepare

@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench_litert.chatter import quiet_log
-from harness import ArtifactError
+from harness import ArtifactError, silenced_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +41,7 @@ def delegation(path: Path) -> Delegation:
     """
     from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
 
-    with quiet_log():
+    with silenced_stderr():
         try:
             interpreter = Interpreter(model_path=str(path), num_threads=1)
             interpreter.allocate_tensors()

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench_litert.chatter import quiet
 from bench_litert.delegation import delegation
 from bench_litert.kinds import NARROW, PRODUCTS
 from bench_litert.network import Network, array_of, network_of
 from bench_litert.schema_file import load
-from harness import ArtifactError, BuildContext, UnsupportedError
+from harness import ArtifactError, BuildContext, UnsupportedError, silenced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +42,7 @@ def to_fp16(path: Path, context: BuildContext) -> Path:
             hint="Take weight-only-int8.",
         )
     result = context.workdir / "fp16.tflite"
-    with quiet():
+    with silenced():
         from ai_edge_quantizer import qtyping  # type: ignore[import-untyped]
         from ai_edge_quantizer.recipe_manager import AlgorithmName, RecipeManager  # type: ignore[import-untyped]
 
@@ -82,7 +81,7 @@ def quantise_dynamic(path: Path, options: Any, context: BuildContext) -> Path:
     """
     load_float(path)
     result = context.workdir / "int8-dynamic.tflite"
-    with quiet():
+    with silenced():
         from ai_edge_quantizer import qtyping
         from ai_edge_quantizer.recipe_manager import RecipeManager
 
@@ -109,7 +108,7 @@ def store_int8(path: Path, context: BuildContext) -> Path:
     """
     load_float(path)
     result = context.workdir / "weight-only-int8.tflite"
-    with quiet():
+    with silenced():
         from ai_edge_quantizer import qtyping
         from ai_edge_quantizer.recipe_manager import RecipeManager
 
@@ -144,7 +143,7 @@ def load_float(path: Path) -> Network:
 
 def apply(path: Path, recipe: Any, result: Path, ranges: Any = None) -> None:
     """Quantise a file by a recipe; raise ArtifactError when AI Edge Quantizer fails."""
-    with quiet():
+    with silenced():
         from ai_edge_quantizer.quantizer import Quantizer  # type: ignore[import-untyped]
 
         try:

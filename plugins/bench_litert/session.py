@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
 
-from bench_litert.chatter import quiet_log
 from bench_litert.identity import check
 from bench_litert.quantised_value import dequantised, quantised
-from harness import ArtifactError, SessionOptions, UnsupportedError
+from harness import ArtifactError, SessionOptions, UnsupportedError, silenced_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,7 +100,7 @@ class LiteRtSession:
 
 
 def _interpreter(path: Path, options: SessionOptions) -> Any:
-    with quiet_log():
+    with silenced_stderr():
         try:
             interpreter = Interpreter(model_path=str(path), num_threads=options.threads)
             _bind_shapes(interpreter, options)

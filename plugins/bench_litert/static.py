@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench_litert.bias_correction import correct_biases
 from bench_litert.calibration import feeds, rows_of, split_of
-from bench_litert.chatter import quiet
 from bench_litert.delegation import delegation
 from bench_litert.quantisation import apply, coverage, load_float, sentence
-from harness import ArtifactError, BuildContext, UnsupportedError
+from harness import ArtifactError, BuildContext, UnsupportedError, silenced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +36,7 @@ def quantise_static(path: Path, options: Any, context: BuildContext) -> Path:
     rows = rows_of(split, options.samples)
     recipe = _recipe(options, products_only=attention)
     data = feeds(split, rows, [(name, dtype) for name, _, dtype in inputs])
-    with quiet():
+    with silenced():
         from ai_edge_quantizer.calibrator import Calibrator  # type: ignore[import-untyped]
         from ai_edge_quantizer.utils.qsv_utils import min_max_update  # type: ignore[import-untyped]
 
@@ -73,7 +72,7 @@ def has_attention(network: Network) -> bool:
 
 
 def _recipe(options: Any, *, products_only: bool) -> Any:
-    with quiet():
+    with silenced():
         from ai_edge_quantizer import qtyping  # type: ignore[import-untyped]
         from ai_edge_quantizer.recipe_manager import RecipeManager  # type: ignore[import-untyped]
 
@@ -100,7 +99,7 @@ def _signature(path: Path) -> tuple[str, list[tuple[str, tuple[int, ...], Any]]]
     Raises:
         UnsupportedError: The file has none or several, and the quantizer calibrates by them.
     """
-    with quiet():
+    with silenced():
         from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
 
         interpreter = Interpreter(model_path=str(path))

@@ -23,6 +23,7 @@ from harness import (
     Split,
     TensorSpec,
     UnsupportedError,
+    silenced,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ torch = pytest.importorskip("torch")
 if not bench_executorch.if_installed("executorch", install="")().ok:
     pytest.skip("executorch is not installed", allow_module_level=True)
 
-from bench_executorch.chatter import quiet  # noqa: E402
 from bench_executorch.delegation import delegation  # noqa: E402
 from bench_executorch.network import network_of  # noqa: E402
 from bench_executorch.program_file import load as load_file  # noqa: E402
@@ -129,7 +129,7 @@ def relative(got: np.ndarray, wanted: np.ndarray) -> float:
 
 def exported(module: Any, example: tuple[Any, ...], path: Path, *, delegated: bool, planned: bool = True) -> Path:
     """A program as others make it: with memory planned for its inputs, and perhaps without a delegate."""
-    with quiet():
+    with silenced():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
         from executorch.exir.passes import MemoryPlanningPass

@@ -1,4 +1,4 @@
-"""LiteRT, its converter and its quantizer without what they print; errors are raised, so nothing is lost."""
+"""Libraries without what they print, log and warn of; their errors are raised, so nothing is lost."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ ERRORS = 2
 
 
 @contextmanager
-def quiet_log() -> Iterator[None]:
-    """Hold back what C++ code writes to the standard error of the process, such as that a delegate was created."""
+def silenced_stderr() -> Iterator[None]:
+    """Hold back what C++ code writes to the standard error of the process, such as which device it found.
+
+    The file descriptor itself is turned away, for all threads: use it around short calls.
+    """
     sys.stderr.flush()
     kept = os.dup(ERRORS)
     try:
@@ -35,11 +38,11 @@ def quiet_log() -> Iterator[None]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Hold back progress bars, log lines and warnings of Python code too."""
+def silenced() -> Iterator[None]:
+    """Hold back progress bars, log lines below errors, and warnings of Python code too."""
     disabled = logging.root.manager.disable
     with (
-        quiet_log(),
+        silenced_stderr(),
         warnings.catch_warnings(),
         redirect_stdout(io.StringIO()),
         redirect_stderr(io.StringIO()),
