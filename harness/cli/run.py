@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--model", "models", multiple=True, metavar="REF", shell_complete=complete_model,
-              help="Model to optimise: zoo:NAME, a .onnx file, or package.module:factory (bench models)."
-              " Repeatable.")  # fmt: skip
+              help="Model to optimise: zoo:NAME, a .onnx file or one of another runtime, or"
+              " package.module:factory (bench models). Repeatable.")  # fmt: skip
 @click.option("--data", default=None, metavar="PATH",
               help="Data of your own: a folder of pictures with a sub-folder for each class, or an .npz file with x"
               " and, where labels are known, y.")  # fmt: skip
