@@ -16,8 +16,9 @@ NETWORKS := $(or $(BENCH_NETWORKS),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/b
 demo: $(VENV)/.installed-all
 	$(BIN)/bench run --profile rpi4 --model zoo:har-watch
 
-# Two at a time, and then one by one what asks how long something takes, what a dying child leaves, or a browser.
-ALONE := tests/measure tests/process tests/browser tests/test_faults.py tests/test_resume.py tests/calibrate
+# Two at a time, and then one by one what asks how long something takes, on how many processors, what a dying child leaves,
+# or a browser.
+ALONE := tests/measure tests/process tests/browser tests/test_faults.py tests/test_resume.py tests/test_thread_parity.py tests/calibrate
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)

@@ -7,6 +7,7 @@ against the processor time that each thread of its process took.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,8 @@ from harness.testing.loading import load_among
 from harness.testing.sessions import run_in_a_child
 
 X = np.random.default_rng(0).standard_normal((1, 3, 64, 64)).astype(np.float32)
+
+PAUSES_S = (0, 1, 2, 4, 8)
 
 BACKENDS = sorted(item.name for item in load_among().backends if not item.contribution.accelerator)
 
@@ -58,6 +61,25 @@ def variant_for(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Pat
     return get
 
 
+def threads_of(subject: BackendSubject, backend: Any, asked: int, folder: Path) -> tuple[int, int | None]:
+    """How many threads compute, and how many the runtime says.
+
+    Where a neighbour holds the second processor, a scheduler that steals work leaves all of it to the first thread:
+    fewer than it says are counted again before they are believed, more than asked are not.
+    """
+    computing, said = 0, None
+    for pause_s in PAUSES_S:
+        time.sleep(pause_s)
+        answer = run_in_a_child(subject, backend, asked, folder)
+        worked_ns, said = answer["worked_ns"], answer["threads"]
+        if not worked_ns:
+            pytest.skip("the processor time of single threads cannot be read here")
+        computing = max(computing, sum(ns > WORKING_SHARE * max(worked_ns) for ns in worked_ns))
+        if computing >= (said or asked):
+            break
+    return computing, said
+
+
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="with one core, two threads cannot be told from one")
 @pytest.mark.parametrize("name", BACKENDS)
 def test_the_threads_that_compute_are_those_asked_for_or_those_said(
@@ -71,12 +93,7 @@ def test_the_threads_that_compute_are_those_asked_for_or_those_said(
     plugin = next(each.target for each in host.plugins if each.name == item.plugin)
     subject = BackendSubject(plugin=plugin, name=name, variant=variant_for(backend), inputs=(X,))
     for asked in (1, 2):
-        answer = run_in_a_child(subject, backend, asked, tmp_path / str(asked))
-        worked_ns = answer["worked_ns"]
-        if not worked_ns:
-            pytest.skip("the processor time of single threads cannot be read here")
-        computing = sum(ns > WORKING_SHARE * max(worked_ns) for ns in worked_ns)
-        said = answer["threads"]
+        computing, said = threads_of(subject, backend, asked, tmp_path / str(asked))
         what = f"asked for {asked}, {name} computes with {computing} and says {said}"
         assert said in (None, computing), what
         assert computing == asked or said == 1, what
