@@ -184,7 +184,7 @@ def families() -> str:
         (
             family.family, precision, str(fit.rows), str(fit.processors), str(fit.models), f"{fit.error_percent:g} %",
             f"×/÷ {fit.factor90:.2f}", f"{fit.scaled_error_percent:g} %", f"×/÷ {fit.scaled_factor90:.2f}",
-            f"×/÷ {fit.pair_factor90:.2f}",
+            f"×/÷ {fit.pair_factor90:.2f}", f"{100 * fit.overhead_share:.0f} %",
         )
         for family in fitted_families().values()
         for precision, fit in family.precisions.items()
@@ -200,6 +200,7 @@ def families() -> str:
         "error, scaled",
         "90 %",
         "ratio 90 %",
+        "launches, at most",
     )
     return table(head, rows)
 

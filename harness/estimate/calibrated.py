@@ -37,6 +37,7 @@ class FittedPrecision:
         pair_factor90: 90 % factor of the ratio of two networks on one device.
         gain_factor90: 90 % factor of the ratio of this precision to float of one network on one device, or 0 where no
             network was published in both.
+        overhead_share: Largest share that launches have in the time of a row, 0 to 1: nothing smaller was published.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid", "allow_inf_nan": False}
@@ -52,6 +53,7 @@ class FittedPrecision:
     scaled_factor90: float
     pair_factor90: float
     gain_factor90: float = 0.0
+    overhead_share: float = 1.0
     coefficients: Mapping[str, float] = field(default_factory=dict)
 
 

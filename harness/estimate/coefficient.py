@@ -34,6 +34,10 @@ class Coefficient(StrEnum):
     THREADED_GROUP = "threaded_group"
 
 
+OVERHEAD = (Coefficient.LAUNCH, Coefficient.THREADED_LAUNCH, Coefficient.GROUP, Coefficient.THREADED_GROUP)
+"""What launching takes, whatever is launched."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """Prior price of one kernel class.

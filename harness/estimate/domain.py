@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.estimate.features import UNMODELLED, KernelClass
@@ -12,11 +13,56 @@ if TYPE_CHECKING:
     from harness.estimate.latency import KernelCost
     from harness.graph import OpGraph
 
-__all__ = ["UNMODELLED", "reasons_against"]
+__all__ = ["UNMODELLED", "Overhead", "reasons_against"]
+
+UNSEEN_SHARE = 0.10
+"""Share of the time in launches beyond those of any published network above which a graph is out of domain; below it
+the interval alone says so."""
+
+LEAST_LAUNCH = 0.01
+"""Share of its price that a launch takes at the very least: 0.2 µs on four threads of a Cortex-A72 at 1.5 GHz, some 300
+cycles. An assumption, so that no estimate ends at nothing."""
 
 MATRIX_SHARE = 0.10
 """Share of multiply-accumulates in matrix products of several rows (attention, transformers) above which a graph is
 out of domain: the published rows are of convolutional networks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overhead:
+    """Time that goes into launching kernels, and not into what they compute.
+
+    Its price is a prior that large networks hardly test: how a runtime wakes its threads for a kernel of a microsecond
+    does not show in one of a millisecond.
+
+    Attributes:
+        of_ms: The whole inference, of which `launches_ms` are a part.
+        published_share: The largest share that launches have in a network that the coefficients are from.
+    """
+
+    launches: int
+    launches_ms: float
+    of_ms: float
+    published_share: float
+
+    @property
+    def unseen_ms(self) -> float:
+        """Time of launches beyond the share that they have in any published network: no data speak of it."""
+        if self.published_share >= 1:
+            return 0.0
+        share = self.published_share / (1 - self.published_share)
+        unseen_ms = self.launches_ms - share * (self.of_ms - self.launches_ms)
+        return max(0.0, min(unseen_ms, self.launches_ms * (1 - LEAST_LAUNCH)))
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why an estimate of mostly launches is not to be trusted, in words; none where it is not one."""
+        if self.unseen_ms <= UNSEEN_SHARE * self.of_ms:
+            return ()
+        share, published = f"{self.launches_ms / self.of_ms:.0%}", f"{self.published_share:.0%}"
+        return (
+            f"launching {self.launches} kernels is {share} of the time, in the published networks at most {published}",
+        )
 
 
 def reasons_against(graph: OpGraph, costs: Sequence[KernelCost], unmodelled: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from math import exp, log
 from typing import TYPE_CHECKING
 
 from harness.calibrate.model import calibration_of, predict_ms
-from harness.estimate.domain import UNMODELLED, reasons_against
+from harness.estimate.domain import UNMODELLED, Overhead, reasons_against
 from harness.estimate.energy import Work, energy
 from harness.estimate.features import KernelClass, features
 from harness.estimate.fusion import Kernel, fuse
@@ -85,7 +85,10 @@ def estimate(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, thre
         reasons = (*reasons, *reasons_of(graph, priced.own))
     widened = (OUT_OF_DOMAIN if reasons else 1.0) * (1 + _unmodelled_share(priced))
     factor = priced.own.factor90.value if priced.own else _mixed(priced, "factor90")
-    latency = _spread(priced.latency_ms, factor * widened)
+    overhead = _overhead(priced)
+    reasons = (*reasons, *overhead.reasons)
+    latency = _spread(priced.latency_ms, factor * widened, unseen_ms=overhead.unseen_ms)
+    widened *= priced.latency_ms / (priced.latency_ms - overhead.unseen_ms)
     work = Work(
         kernel_family=kernel_family, precision=priced.precision, threads=priced.threads,
         macs=sum(each.macs for each in priced.costs),
@@ -190,5 +193,17 @@ def _unmodelled_share(priced: _Priced) -> float:
     return max(time, len(unknown) / len(priced.costs))
 
 
-def _spread(middle: float, factor: float) -> Interval:
-    return Interval(p50=middle, lo90=middle / factor, hi90=middle * factor)
+def _overhead(priced: _Priced) -> Overhead:
+    """What launches take. Where the device itself was timed there is nothing unseen: it was timed launching."""
+    known = priced.standings.get(priced.precision) if priced.own is None else None
+    return Overhead(
+        launches=len(priced.costs),
+        launches_ms=priced.launch_ms + sum(each.overhead_ms for each in priced.costs),
+        of_ms=priced.latency_ms,
+        published_share=known.overhead_share if known else 1.0,
+    )
+
+
+def _spread(middle: float, factor: float, *, unseen_ms: float) -> Interval:
+    """What no data speak of may be nothing, or twice as much."""
+    return Interval(p50=middle, lo90=(middle - unseen_ms) / factor, hi90=(middle + unseen_ms) * factor)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.estimate.calibrated import POOLED, FittedFamily, FittedPrecision
+from harness.estimate.coefficient import OVERHEAD
 from harness.estimate.conformal import factor
-from harness.estimate.design import Design, contributions, design, kernels_of
+from harness.estimate.design import COLUMN, Design, contributions, design, kernels_of
 from harness.estimate.fit import as_table, fit, groups, scale
 from harness.estimate.holdout import HeldOut, hold_out
 from harness.estimate.rates import rates
@@ -72,6 +73,7 @@ def _precision(held: HeldOut, gain: float) -> FittedPrecision:
     given = held.given
     datasheet, scaled = _log_errors(held.datasheet_ms, given), _log_errors(held.scaled_ms, given)
     known = held.scaled_by > 0
+    coefficients = fit(given)
     return FittedPrecision(
         rows=len(given.rows),
         runs=len(set(given.of("run"))),
@@ -84,8 +86,15 @@ def _precision(held: HeldOut, gain: float) -> FittedPrecision:
         scaled_factor90=_rounded(factor(scaled[known], given.of("soc")[known])),
         pair_factor90=_rounded(factor(*pair_errors(held))),
         gain_factor90=_rounded(gain),
-        coefficients={name: _rounded(value) for name, value in as_table(fit(given)).items()},
+        overhead_share=_rounded(float(overhead_shares(given, coefficients).max())),
+        coefficients={name: _rounded(value) for name, value in as_table(coefficients).items()},
     )
+
+
+def overhead_shares(given: Design, coefficients: Array) -> Array:
+    """Share of launches in the predicted time of each row, 0 to 1."""
+    launches = [COLUMN[name] for name in OVERHEAD]
+    return np.asarray(given.matrix[:, launches] @ coefficients[launches] / (given.matrix @ coefficients))
 
 
 def pair_errors(held: HeldOut) -> tuple[Array, Array]:
@@ -148,6 +157,7 @@ def _pooled(held: Mapping[tuple[str, str], HeldOut], data: PublishedData) -> Fit
             given=joined, datasheet_ms=joined.measured_ms * np.exp(errors), scaled_ms=joined.measured_ms,
             scaled_by=np.zeros(len(errors)),
         )  # fmt: skip
+        coefficients = fit(joined)
         precisions[precision] = FittedPrecision(
             rows=len(joined.rows),
             runs=len(set(joined.of("run"))),
@@ -160,7 +170,8 @@ def _pooled(held: Mapping[tuple[str, str], HeldOut], data: PublishedData) -> Fit
             scaled_factor90=_rounded(factor(errors, families)),
             pair_factor90=_rounded(factor(*pair_errors(whole))),
             gain_factor90=_rounded(max(_gains(held, f, precision) for f in FAMILIES if (f, precision) in held)),
-            coefficients={name: _rounded(value) for name, value in as_table(fit(joined)).items()},
+            overhead_share=_rounded(float(overhead_shares(joined, coefficients).max())),
+            coefficients={name: _rounded(value) for name, value in as_table(coefficients).items()},
         )
     return FittedFamily(family=POOLED, source="the rows of every family", precisions=precisions)
 

@@ -33,6 +33,7 @@ class Standing:
         scale: The device's own factor.
         factor90: 90 % factor of a latency.
         basis: Where all that is from, in words.
+        overhead_share: Largest share of launches in the time of a published network; 1 where nothing is published.
         calibrated: Whether the family's kernels were measured on this very device.
     """
 
@@ -43,6 +44,7 @@ class Standing:
     gain_factor90: float
     basis: str
     calibrated: bool
+    overhead_share: float = 1.0
 
 
 def standing(profile: DeviceProfile, *, family: str, precision: str, threads: int) -> Standing:
@@ -61,10 +63,11 @@ def standing(profile: DeviceProfile, *, family: str, precision: str, threads: in
         return Standing(
             coefficients=coefficients, scale=1.0, factor90=fit.factor90, pair_factor90=pair, gain_factor90=gain,
             calibrated=False, basis=_uncalibrated(profile, name, family, precision, fit),
+            overhead_share=fit.overhead_share,
         )  # fmt: skip
     return Standing(
         coefficients=coefficients, scale=found.scale, factor90=_doubt(found, fit, threads), pair_factor90=pair,
-        gain_factor90=gain, calibrated=True,
+        gain_factor90=gain, calibrated=True, overhead_share=fit.overhead_share,
         basis=f"{_coefficients(name, precision, fit)}, calibrated by {found.models} published models on {profile.name}"
         + ("" if found.threads == threads else f" at {found.threads} threads"),
     )  # fmt: skip

@@ -122,7 +122,7 @@ def answered(invoke: Invoke) -> Callable[..., dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", ["tower", "network"])
 def test_an_estimate_as_json_has_every_number_with_its_interval_basis_and_domain(answered, request, kind):
-    found = answered(request.getfixturevalue(kind), "--profile", "rpi4")
+    found = answered(request.getfixturevalue(kind), "--profile", "rpi4", "--threads", "1")
     assert set(found) >= PROMISED
     for key in ("latency_ms", "peak_memory_bytes", "energy_mj"):
         assert 0 < found[key]["lo90"] < found[key]["p50"] < found[key]["hi90"]

@@ -130,7 +130,10 @@ def test_such_a_file_is_estimated_in_the_kernels_of_its_runtime(bench, files, na
     found = json.loads(done.stdout)
     assert (found["kernels"], found["precision"], found["macs"]) == ("tflite-xnnpack", "int8", MACS[name])
     assert "calibrated by" in found["basis"]
-    assert found["in_domain"]
+    if name == "wake-word":  # 36 kernels of a few hundred products each: nothing so small is published
+        assert found["reasons"] == ["launching 36 kernels is 99% of the time, in the published networks at most 17%"]
+    else:
+        assert found["in_domain"]
 
 
 def rows(path: Path, place: Path) -> dict[str, Record]:
