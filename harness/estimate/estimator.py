@@ -197,7 +197,6 @@ def _overhead(priced: _Priced) -> Overhead:
     """What launches take. Where the device itself was timed there is nothing unseen: it was timed launching."""
     known = priced.standings.get(priced.precision) if priced.own is None else None
     return Overhead(
-        launches=len(priced.costs),
         launches_ms=priced.launch_ms + sum(each.overhead_ms for each in priced.costs),
         of_ms=priced.latency_ms,
         published_share=known.overhead_share if known else 1.0,

@@ -224,6 +224,9 @@ def _doubts(
     chosen: Row, reference: Row | None, good: Sequence[Row], axes: Axes, profile: str, goals: Goals
 ) -> Iterable[str]:  # one sentence for each way to be wrong, what matters most first
     yield _what_kind(chosen, reference, axes, profile)
+    estimate = chosen.estimate
+    if axes.latency == "estimated" and estimate and not estimate.in_domain:
+        yield f"The estimate is outside its domain: {'; '.join(estimate.reasons) or 'no reason given'}."
     if chosen.speed and reference:
         found = chosen.speed
         said = units.speed(found.summary.ratio, found.summary.lo95, found.summary.hi95, found.verdict)
@@ -231,9 +234,6 @@ def _doubts(
     yield from _how_good(chosen, reference, axes)
     yield from _hopes(chosen, good, axes)
     yield from _rivals(chosen, good, axes, goals)
-    estimate = chosen.estimate
-    if axes.latency == "estimated" and estimate and not estimate.in_domain:
-        yield f"The estimate is outside its domain: {'; '.join(estimate.reasons) or 'no reason given'}."
     if estimate and estimate.fits == "uncertain":
         yield f"It is uncertain whether it fits the memory of {profile}."
     if chosen.quality and chosen.quality.note:
