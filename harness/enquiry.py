@@ -52,7 +52,7 @@ def check_threads(threads: int | None, profile: DeviceProfile) -> tuple[str, ...
     cores = sum(int(cluster.count.value) for cluster in profile.clusters)
     if threads is None or 1 <= threads <= profile.fast_cores:
         return ()
-    hint = f"Give 1 to {cores}, or leave --threads out for {profile.fast_cores}." if cores > 1 else "It has one core."
+    hint = f"Give 1 to {cores}, or leave --threads out for what is fastest." if cores > 1 else "It has one core."
     if threads < 1:
         raise UsageError(f"threads = {threads} makes no sense.", hint=hint)
     if threads > cores:
@@ -85,13 +85,21 @@ def answer(path: Path, enquiry: Enquiry, host: Host) -> Answer:
         found = _simulated(question, enquiry.kernels.backend, enquiry.threads)
         return _fed(found, enquiry.battery) if isinstance(found, Statement) else found
     family, threads = enquiry.kernels.family, enquiry.threads
+    estimated = estimate(graph, enquiry.profile, kernel_family=family, threads=threads)
     found = Statement(
         question=question,
-        estimate=estimate(graph, enquiry.profile, kernel_family=family, threads=threads),
-        costs=per_operator(graph, enquiry.profile, kernel_family=family, threads=threads),
-        notes=check_threads(threads, enquiry.profile),
+        estimate=estimated,
+        costs=per_operator(graph, enquiry.profile, kernel_family=family, threads=estimated.threads),
+        notes=(*check_threads(threads, enquiry.profile), *_chosen(threads, estimated.threads, enquiry.profile)),
     )
     return _fed(found, enquiry.battery)
+
+
+def _chosen(asked: int | None, threads: int, profile: DeviceProfile) -> tuple[str, ...]:
+    """A note where nobody asked for fewer threads than the device has fast cores."""
+    if asked is not None or threads == profile.fast_cores:
+        return ()
+    return (f"{threads} thread: waking {profile.fast_cores} would take longer than they save",)
 
 
 def _fed(statement: Statement, battery: Battery | None) -> Statement:

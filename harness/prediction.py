@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A profile, and the threads that an estimate assumes on it; None for all cores of its biggest cluster."""
+    """A profile, and the threads that an estimate assumes on it; None for what is faster there, see `estimate`."""
 
     profile: DeviceProfile
     threads: int | None
@@ -54,7 +54,7 @@ def predict(graph: OpGraph, backend: Registered[Backend], device: Device) -> Est
 
 
 def threads_of(backend: Backend, device: Device) -> int | None:
-    """Threads that an estimate assumes of a backend on a device; None for all cores of its biggest cluster."""
+    """Threads that an estimate assumes of a backend on a device; None for what is faster there."""
     if not backend.most_threads:
         return device.threads
     return min(backend.most_threads, device.threads or device.profile.fast_cores)

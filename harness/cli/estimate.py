@@ -31,7 +31,8 @@ ROWS = 12
 @click.option("--precision", default=None, type=click.Choice(PRECISIONS),
               help="What to compute in.  [default: as the file is]")  # fmt: skip
 @click.option("--threads", type=int, default=None, metavar="N",
-              help="Threads on the device.  [default: one for each of its fast cores]")  # fmt: skip
+              help="Threads on the device.  [default: one for each of its fast cores, or 1 where that is"
+              " faster]")  # fmt: skip
 @click.option("--battery-wh", type=click.FloatRange(min=0, min_open=True), default=None, metavar="WH",
               help="Battery that feeds the device: say how long it lasts. Needs --per-hour.")  # fmt: skip
 @click.option("--per-hour", type=click.FloatRange(min=0), default=None, metavar="N",

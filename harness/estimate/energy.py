@@ -81,7 +81,8 @@ def interval_factor(spread: float) -> float:
 
 
 def _named(work: Work) -> str:
-    return f"{work.kernel_family or 'an unnamed kernel family'} in {work.precision} on {work.threads} threads"
+    threads = f"{work.threads} thread{'s' * (work.threads != 1)}"
+    return f"{work.kernel_family or 'an unnamed kernel family'} in {work.precision} on {threads}"
 
 
 def _from_measured(measured: ActivePower, latency_ms: Interval, macs: int) -> Energy:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.estimate.interval import Interval
+from harness.estimate.standing import OTHER_THREADS
 
 if TYPE_CHECKING:
     from harness.estimate.interval import Estimate
@@ -26,12 +27,14 @@ def ratio(estimate: Estimate, over: Estimate) -> Ratio:
 
     What is wrong with a device's rates is wrong with both and cancels; the interval comes from pairs of published
     networks on one device. Networks of unlike precision share less: then the interval is that of published gains where
-    there is one, and never narrower.
+    there is one, and never narrower. Estimates of unlike threads differ by what threads gain on this device, too.
     """
     middle = estimate.latency_ms.p50 / over.latency_ms.p50
     factor = max(estimate.pair_factor90, over.pair_factor90)
     if estimate.precision != over.precision:
         factor = max(factor, min(estimate.gain_factor90, over.gain_factor90))  # only one of the two gained over float
+    if estimate.threads != over.threads:
+        factor *= OTHER_THREADS
     interval = Interval(p50=middle, lo90=middle / factor, hi90=middle * factor)
     return Ratio(interval=interval, verdict=_verdict(interval))
 

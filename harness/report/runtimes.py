@@ -136,7 +136,10 @@ def _column(key: str, title: str, cell: object) -> Column:
 
 
 def _kernels(row: Row) -> Cell:
-    return Cell(value=row.estimate.kernel_family) if row.estimate and row.estimate.kernel_family else DASH
+    found = row.estimate
+    if found is None or not found.kernel_family:
+        return DASH
+    return Cell(value=found.kernel_family, detail=f"{found.threads} thread{'s' * (found.threads != 1)}")
 
 
 def _threads(row: Row) -> Cell:

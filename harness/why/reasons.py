@@ -81,7 +81,7 @@ def device_reasons(
         variant: Graph of the variant.
         profile: The device.
         kernel_family: The kernel library that the backend would use there.
-        threads: Threads, or None for one on each of the fastest cores.
+        threads: Threads, or None for what is faster: one on each of the fastest cores, or a single one.
     """
     sides = []
     for graph in (baseline, variant):

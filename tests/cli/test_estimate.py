@@ -120,6 +120,15 @@ def answered(invoke: Invoke) -> Callable[..., dict[str, Any]]:
 # --- for a program
 
 
+def test_a_network_too_small_for_threads_gets_one_and_a_note_says_why(answered, tower, tmp_path):
+    little = tmp_path / "little.json"
+    little.write_text(workload([conv("only", (16, 16), 4, source="data")]), encoding="utf-8")
+    small, large = (answered(file, "--profile", "rpi4") for file in (little, tower))
+    assert (small["threads"], large["threads"]) == (1, 4)
+    assert small["notes"] == ["1 thread: waking 4 would take longer than they save"]
+    assert large["notes"] == []
+
+
 @pytest.mark.parametrize("kind", ["tower", "network"])
 def test_an_estimate_as_json_has_every_number_with_its_interval_basis_and_domain(answered, request, kind):
     found = answered(request.getfixturevalue(kind), "--profile", "rpi4", "--threads", "1")

@@ -13,7 +13,7 @@ from harness.estimate.coefficient import OVERHEAD
 from harness.estimate.conformal import factor
 from harness.estimate.design import COLUMN, Design, design
 from harness.estimate.domain import LEAST_LAUNCH, Overhead
-from harness.estimate.estimator import estimate
+from harness.estimate.estimator import estimate, per_operator
 from harness.estimate.fit import fit
 from harness.estimate.fitting import FAMILIES, PRECISIONS, overhead_shares
 from harness.estimate.holdout import hold_out
@@ -41,7 +41,7 @@ def small(builder: Any) -> Any:
 
 
 def test_an_estimate_of_mostly_launches_says_so(builder: Any, profiles: Any) -> None:
-    found = estimate(small(builder), profiles["rpi4"], kernel_family="tflite-xnnpack")
+    found = estimate(small(builder), profiles["rpi4"], kernel_family="tflite-xnnpack", threads=4)
     assert not found.in_domain
     known = standing(profiles["rpi4"], family="tflite-xnnpack", precision="fp32", threads=4)
     share = f"{100 * known.overhead_share:.0f} %"
@@ -50,16 +50,35 @@ def test_an_estimate_of_mostly_launches_says_so(builder: Any, profiles: Any) -> 
 
 
 def test_its_interval_reaches_from_what_is_computed_to_launches_twice_as_dear(builder: Any, profiles: Any) -> None:
-    found = estimate(small(builder), profiles["rpi4"], kernel_family="tflite-xnnpack").latency_ms
+    found = estimate(small(builder), profiles["rpi4"], kernel_family="tflite-xnnpack", threads=4).latency_ms
     known = standing(profiles["rpi4"], family="tflite-xnnpack", precision="fp32", threads=4)
     assert found.p50 / found.lo90 > 3 * known.factor90
     assert known.factor90 < found.hi90 / found.p50 < 2 * known.factor90
 
 
 def test_no_variant_of_it_is_told_to_be_faster(builder: Any, profiles: Any) -> None:
-    found = estimate(small(builder), profiles["rpi4"], kernel_family="tflite-xnnpack")
+    found = estimate(small(builder), profiles["rpi4"], kernel_family="tflite-xnnpack", threads=4)
     assert found.pair_factor90 > 3
     assert found.gain_factor90 > 3
+
+
+def test_a_small_network_is_taken_to_run_on_one_thread_and_a_large_one_on_all(
+    builder: Any, mobilenets: Any, profiles: Any
+) -> None:
+    board = profiles["rpi4"]
+    given = {"kernel_family": "tflite-xnnpack"}
+    little, large = (estimate(graph, board, **given) for graph in (small(builder), mobilenets["fp32"]))
+    assert (little.threads, large.threads) == (1, board.fast_cores)
+    assert little == estimate(small(builder), board, **given, threads=1)
+    assert little.latency_ms.p50 < estimate(small(builder), board, **given, threads=4).latency_ms.p50
+
+
+def test_the_kernels_of_an_estimate_are_priced_at_its_threads(builder: Any, profiles: Any) -> None:
+    board = profiles["rpi4"]
+    told, alone = (
+        per_operator(small(builder), board, kernel_family="tflite-xnnpack", threads=threads) for threads in (None, 1)
+    )
+    assert told == alone
 
 
 def test_one_thread_wakes_nobody_and_needs_no_reason(builder: Any, profiles: Any) -> None:

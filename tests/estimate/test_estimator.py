@@ -11,6 +11,7 @@ from harness.estimate.estimator import OUT_OF_DOMAIN, estimate, per_operator
 from harness.estimate.published import published_folder
 from harness.estimate.standing import standing
 from harness.graph import Operator, OpGraph, Tensor
+from harness.profile import HostCalibration, Quantity
 from harness.workload import read_workload
 
 
@@ -139,6 +140,23 @@ def test_attention_is_out_of_domain(builder: Any, profiles: Any) -> None:
     assert not estimated.in_domain
     assert "matrix products" in estimated.reasons[0]
     assert width(estimated) == pytest.approx(known(profiles["rpi4"]).factor90 * OUT_OF_DOMAIN)
+
+
+def test_a_device_that_was_timed_on_some_threads_is_estimated_on_those(builder: Any, profiles: Any) -> None:
+    def of(value: float) -> Quantity:
+        return Quantity(value=value, unit="", source="test", date="2026-01-01")
+
+    table = HostCalibration(
+        family="mlas", precision="fp32", threads=of(4), graphs=of(100), error=of(5), factor90=of(1.2), near=of(1024),
+        last=of(2048), coefficients={"call one": 1.0},
+    )  # fmt: skip
+    b = builder((1, 6, 10, 10))
+    b.conv(16, 1)
+    board = replace(profiles["rpi4"], profiled=(table,))
+    found = estimate(b.build(), board, kernel_family="mlas")
+    assert found.threads == 4
+    assert found.latency_ms.p50 == pytest.approx(1.0, rel=0.1)
+    assert not any("launching" in each for each in found.reasons)
 
 
 def test_a_dynamic_dimension_is_out_of_domain(builder: Any, profiles: Any) -> None:

@@ -13,7 +13,7 @@ from harness.estimate.calibrated import fitted
 from harness.estimate.estimator import estimate
 from harness.estimate.interval import Estimate, Interval
 from harness.estimate.ratio import ratio
-from harness.estimate.standing import PRIOR_FACTOR90
+from harness.estimate.standing import OTHER_THREADS, PRIOR_FACTOR90
 
 POINT = Interval(p50=10.0, lo90=5.0, hi90=20.0)
 BASE = Estimate(
@@ -40,6 +40,11 @@ def test_an_estimate_is_no_faster_than_itself() -> None:
     found = ratio(BASE, BASE)
     assert found.interval == Interval(p50=1.0, lo90=1 / 1.25, hi90=1.25)
     assert found.verdict == "no difference shown"
+
+
+def test_what_threads_gain_is_in_doubt_where_only_one_of_the_two_has_them() -> None:
+    alone = ratio(taking(9.0, threads=1), BASE).interval
+    assert alone.hi90 / alone.p50 == pytest.approx(1.25 * OTHER_THREADS)
 
 
 @given(ms=st.floats(0.1, 1000), pair=FACTORS, gain=FACTORS, precision=st.sampled_from(["fp32", "int8"]))

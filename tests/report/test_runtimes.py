@@ -94,7 +94,7 @@ def test_latencies_are_those_of_the_table_with_their_intervals_and_kinds(make) -
 
 def test_the_kernels_that_an_estimate_assumes_are_named(make) -> None:
     found = of([make(family="gemmlowp"), make(backend="frame", family="eigen")])
-    assert cell(found, "kernels on the device") == "gemmlowp"
+    assert cell(found, "kernels on the device") == "gemmlowp 4 threads"
 
 
 def test_threads_are_those_asked_and_those_read_back(make) -> None:
