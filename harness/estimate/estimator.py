@@ -78,7 +78,7 @@ def estimate(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, thre
         kernel_family: The kernel library that the backend would use there.
         threads: Threads, or None for what is faster: one on each of the fastest cores, or a single one.
     """
-    priced = _priced(graph, profile, kernel_family=kernel_family, threads=threads)
+    priced = _fastest(graph, profile, kernel_family=kernel_family, threads=threads)
     unmodelled = tuple(op.name for op in graph.operators if op.kind in UNMODELLED)
     reasons = reasons_against(graph, priced.costs, unmodelled)
     if priced.own is not None:
@@ -120,10 +120,10 @@ def per_operator(
     graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, threads: int | None = None
 ) -> tuple[KernelCost, ...]:
     """Cost of each fused kernel in execution order; views and fused operators are not rows of their own."""
-    return tuple(_priced(graph, profile, kernel_family=kernel_family, threads=threads).costs)
+    return tuple(_fastest(graph, profile, kernel_family=kernel_family, threads=threads).costs)
 
 
-def _priced(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, threads: int | None) -> _Priced:
+def _fastest(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, threads: int | None) -> _Priced:
     """With the threads that are asked for, else with those that whoever ships the network would choose.
 
     Waking threads takes longer than a small network. Only what was timed counts where anything was.
