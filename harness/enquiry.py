@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from harness.calibrate.model import calibration_of
 from harness.errors import UnsupportedError, UsageError
 from harness.estimate.derived import BatteryUse, battery_life
 from harness.estimate.estimator import estimate, per_operator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from harness.contributions import Backend
     from harness.estimate.derived import Battery
     from harness.estimate.statement import Answer
+    from harness.graph import OpGraph
     from harness.host import Host
     from harness.kernel_choice import Kernels
     from harness.profile import DeviceProfile
@@ -32,7 +34,7 @@ class Enquiry:
 
     Attributes:
         precision: To compute in, or None for what the file says.
-        threads: Threads, or None for one on each fast core.
+        threads: Threads, or None for what is faster: one on each fast core, or a single one.
         battery: What feeds the device, or None when nobody asks how long it lasts.
     """
 
@@ -90,15 +92,22 @@ def answer(path: Path, enquiry: Enquiry, host: Host) -> Answer:
         question=question,
         estimate=estimated,
         costs=per_operator(graph, enquiry.profile, kernel_family=family, threads=estimated.threads),
-        notes=(*check_threads(threads, enquiry.profile), *_chosen(threads, estimated.threads, enquiry.profile)),
+        notes=(*check_threads(threads, enquiry.profile), *_chosen(enquiry, graph, estimated.threads)),
     )
     return _fed(found, enquiry.battery)
 
 
-def _chosen(asked: int | None, threads: int, profile: DeviceProfile) -> tuple[str, ...]:
-    """A note where nobody asked for fewer threads than the device has fast cores."""
-    if asked is not None or threads == profile.fast_cores:
+def _chosen(enquiry: Enquiry, graph: OpGraph, threads: int) -> tuple[str, ...]:
+    """A note where nobody asked for fewer threads than the device has fast cores: they are faster, or were timed."""
+    profile = enquiry.profile
+    if enquiry.threads is not None or threads == profile.fast_cores:
         return ()
+    own, all_cores = (
+        calibration_of(graph, profile.profiled, kernel_family=enquiry.kernels.family, threads=each)
+        for each in (threads, profile.fast_cores)
+    )
+    if own is not None and all_cores is None:
+        return (f"{threads} thread: that is what {profile.name} was timed on",)
     return (f"{threads} thread: waking {profile.fast_cores} would take longer than they save",)
 
 

@@ -129,14 +129,16 @@ def _fastest(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, thre
     Waking threads takes longer than a small network. Only what was timed counts where anything was.
     """
     asked = (threads,) if threads is not None else dict.fromkeys((1, profile.fast_cores))
-    found = [_price(graph, profile, kernel_family=kernel_family, threads=each) for each in asked]
+    kernels = fuse(graph, kernel_family)
+    found = [_price(graph, kernels, profile, kernel_family=kernel_family, threads=each) for each in asked]
     timed = [each for each in found if each.own is not None]
     return min(timed or found, key=lambda each: each.latency_ms)
 
 
-def _price(graph: OpGraph, profile: DeviceProfile, *, kernel_family: str, threads: int) -> _Priced:
+def _price(
+    graph: OpGraph, kernels: Sequence[Kernel], profile: DeviceProfile, *, kernel_family: str, threads: int
+) -> _Priced:
     given = rates(profile, kernel_family=kernel_family, threads=threads)
-    kernels = fuse(graph, kernel_family)
     known: dict[str, Standing] = {}
 
     def of(arithmetic: str) -> Standing:

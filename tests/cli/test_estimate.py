@@ -120,6 +120,25 @@ def answered(invoke: Invoke) -> Callable[..., dict[str, Any]]:
 # --- for a program
 
 
+def test_a_device_that_was_timed_on_one_thread_is_estimated_on_one_and_a_note_says_so(answered, tower, tmp_path):
+    from harness.profile_file import builtin_folder
+
+    def of(value: float, unit: str) -> str:
+        return f'{{ value = {value}, unit = "{unit}", source = "test", date = "2026-01-01" }}'
+
+    table = (
+        f'[[profiled]]\nfamily = "ncnn"\nprecision = "fp32"\nthreads = {of(1, "threads")}\n'
+        f"graphs = {of(100, 'graphs')}\nerror = {of(5, '%')}\nfactor90 = {of(1.2, 'times')}\n"
+        f'near = {of(1024, "KiB")}\nlast = {of(2048, "KiB")}\ncoefficients = {{ "call one" = 900.0 }}\n'
+    )
+    mine = tmp_path / "mine.toml"
+    text = (builtin_folder() / "rpi4.toml").read_text(encoding="utf-8").replace('"rpi4"', '"mine"', 1)
+    mine.write_text(f"{text}\n{table}", encoding="utf-8")
+    found = answered(tower, "--profile", mine, "--kernels", "ncnn")
+    assert found["threads"] == 1
+    assert found["notes"] == ["1 thread: that is what mine was timed on"]
+
+
 def test_a_network_too_small_for_threads_gets_one_and_a_note_says_why(answered, tower, tmp_path):
     little = tmp_path / "little.json"
     little.write_text(workload([conv("only", (16, 16), 4, source="data")]), encoding="utf-8")
